@@ -1,0 +1,171 @@
+import { defaultDataDirectory } from "./directories.ts";
+
+/**
+ * Every setting of the daemon, once: name, default, parser and reason. `serve --help`, the environment
+ * variables, the configuration file and docs/settings.md all come from this table.
+ */
+export interface Settings {
+  readonly host: string;
+  readonly hopxPort: number;
+  readonly execdPort: number | undefined;
+  readonly publicUrl: string | undefined;
+  readonly allowedHosts: readonly string[];
+  readonly allowedOrigins: readonly string[];
+  readonly jwtSecret: string | undefined;
+  readonly jwtPublicKey: string | undefined;
+  readonly jwtAudience: string | undefined;
+  readonly jwtRequireSandboxId: boolean;
+  readonly apiKey: string | undefined;
+  readonly accessToken: string | undefined;
+  readonly sandboxId: string | undefined;
+  readonly workspace: string;
+  readonly dataDir: string;
+  readonly runAs: string | undefined;
+  readonly python: string | undefined;
+  readonly containment: "auto" | "process_group";
+  readonly maxRuns: number;
+  readonly maxBodyBytes: number;
+  readonly maxOutputBytes: number;
+  readonly journalBytes: number;
+  readonly journalMemoryBytes: number;
+  readonly killGraceMs: number;
+  readonly shutdownGraceMs: number;
+  readonly cancelOnDisconnect: boolean;
+  readonly logLevel: string;
+  readonly logFormat: "auto" | "json" | "pretty";
+}
+
+export interface Setting<K extends keyof Settings = keyof Settings> {
+  readonly key: K;
+  /** What the value is, for the help text: "PORT", "DIR" ... */
+  readonly value: string;
+  readonly help: string;
+  /** May also be given as the path of a file that holds it, in `SANDERLING_..._FILE`. */
+  readonly secret: boolean;
+  /** The default as the help text shows it. */
+  readonly shown: string;
+  fallback(): Settings[K];
+  parse(text: string): Settings[K];
+}
+
+type Parser<T> = (text: string) => T;
+
+const text: Parser<string> = (value) => value;
+const list: Parser<readonly string[]> = (value) =>
+  value
+    .split(",")
+    .map((item) => item.trim())
+    .filter(Boolean);
+
+function integer(least: number, most: number): Parser<number> {
+  return (value) => {
+    const number = Number(value);
+    if (Number.isInteger(number) && number >= least && number <= most) return number;
+    throw new Error(`expected a whole number from ${least} to ${most}, got ${JSON.stringify(value)}`);
+  };
+}
+
+const port = integer(0, 65_535);
+
+function boolean(value: string): boolean {
+  if (["1", "true", "yes", "on"].includes(value.toLowerCase())) return true;
+  if (["0", "false", "no", "off"].includes(value.toLowerCase())) return false;
+  throw new Error(`expected true or false, got ${JSON.stringify(value)}`);
+}
+
+function oneOf<T extends string>(...words: readonly T[]): Parser<T> {
+  return (value) => {
+    const word = words.find((candidate) => candidate === value);
+    if (word !== undefined) return word;
+    throw new Error(`expected one of ${words.join(", ")}, got ${JSON.stringify(value)}`);
+  };
+}
+
+/** Also "64MiB", "512k". */
+function bytes(least: number): Parser<number> {
+  const units: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
+  return (value) => {
+    const [, number, unit = ""] = /^(\d+)\s*([kmg]?)(?:i?b)?$/i.exec(value.trim()) ?? [];
+    const size = Number(number) * (units[unit.toLowerCase()] ?? 1);
+    if (number !== undefined && Number.isSafeInteger(size) && size >= least) return size;
+    throw new Error(
+      `expected a size of at least ${least} bytes such as 65536 or 64MiB, got ${JSON.stringify(value)}`,
+    );
+  };
+}
+
+function secret(value: string): string {
+  if (value.length >= 16) return value;
+  throw new Error(`expected at least 16 characters, got ${value.length}: a short secret can be guessed`);
+}
+
+function setting<K extends keyof Settings>(
+  key: K,
+  value: string,
+  parse: Parser<Settings[K]>,
+  fallback: Settings[K] | (() => Settings[K]),
+  help: string,
+  options: { readonly secret?: boolean; readonly shown?: string } = {},
+): Setting<K> {
+  const give = typeof fallback === "function" ? fallback : () => fallback;
+  return {
+    key,
+    value,
+    parse,
+    help,
+    fallback: give,
+    secret: options.secret ?? false,
+    shown: options.shown ?? show(give()),
+  };
+}
+
+function show(value: unknown): string {
+  if (value === undefined || (Array.isArray(value) && value.length === 0)) return "none";
+  return String(value as string | number | boolean);
+}
+
+const DAY = 24 * 60 * 60 * 1000;
+
+// prettier-ignore
+const TABLE = [
+  setting("host", "ADDRESS", text, "127.0.0.1", "address to listen on; beyond loopback a credential must be given"),
+  setting("hopxPort", "PORT", port, 7777, "port of the HopX VM Agent API; 0 takes a free one"),
+  setting("execdPort", "PORT", port, undefined, "port of the OpenSandbox Execution API; reserved, not served by this version"),
+  setting("publicUrl", "URL", text, undefined, "address that clients are told to reach the VM Agent API at", { shown: "the address of the request" }),
+  setting("allowedHosts", "NAMES", list, [], "further host names that requests may name, separated by commas (against DNS rebinding)"),
+  setting("allowedOrigins", "ORIGINS", list, [], "web origins whose pages may call the API, separated by commas"),
+  setting("jwtSecret", "SECRET", secret, undefined, "shared secret of HS256 tokens", { secret: true, shown: "made once and kept" }),
+  setting("jwtPublicKey", "PEM", text, undefined, "public key (PEM) or key set (JWKS) of EdDSA, ES256 or RS256 tokens, as text or in a file", { secret: true }),
+  setting("jwtAudience", "TEXT", text, undefined, "audience that tokens must name"),
+  setting("jwtRequireSandboxId", "BOOL", boolean, false, "refuse tokens that do not name this sandbox in sandbox_id"),
+  setting("apiKey", "KEY", secret, undefined, "API key of the sandbox's own entry (X-API-Key)", { secret: true, shown: "made once and kept" }),
+  setting("accessToken", "TOKEN", secret, undefined, "access token of the OpenSandbox Execution API; reserved", { secret: true }),
+  setting("sandboxId", "ID", text, undefined, "id of this sandbox", { shown: "made once and kept" }),
+  setting("workspace", "DIR", text, "/workspace", "directory that runs work in"),
+  setting("dataDir", "DIR", text, defaultDataDirectory, "directory for the daemon's own files"),
+  setting("runAs", "USER", text, undefined, "user (name, uid or uid:gid) that code runs as; needs root", { shown: "the daemon's own user" }),
+  setting("python", "PATH", text, undefined, "Python interpreter to use", { shown: "the product's own, else python3 in PATH" }),
+  setting("containment", "WORD", oneOf("auto", "process_group"), "auto", "how runs are kept together: auto takes cgroups where they may be written"),
+  setting("maxRuns", "N", integer(1, 100_000), 256, "runs under way at once; more get 429"),
+  setting("maxBodyBytes", "SIZE", bytes(1024), 16 * 2 ** 20, "largest request body"),
+  setting("maxOutputBytes", "SIZE", bytes(1024), 8 * 2 ** 20, "output kept for a JSON answer, each stream; of more the newest is kept and the answer says so"),
+  setting("journalBytes", "SIZE", bytes(1024), 64 * 2 ** 20, "output kept of a run, each stream; of more the newest is kept"),
+  setting("journalMemoryBytes", "SIZE", bytes(1024), 256 * 2 ** 10, "output of a run kept in memory before it goes to a file"),
+  setting("killGraceMs", "MS", integer(0, 60_000), 2000, "between SIGTERM and SIGKILL after a timeout or a cancel"),
+  setting("shutdownGraceMs", "MS", integer(0, DAY), 10_000, "time that running work gets when the daemon is stopped"),
+  setting("cancelOnDisconnect", "BOOL", boolean, true, "stop a synchronous run when its client has gone"),
+  setting("logLevel", "WORD", oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent"), "info", "least severe log lines to write"),
+  setting("logFormat", "WORD", oneOf("auto", "json", "pretty"), "auto", "auto is pretty on a terminal"),
+] as const;
+
+/** All settings, as one list whose entries are alike. */
+export const SETTINGS: readonly Setting[] = TABLE as unknown as readonly Setting[];
+
+/** Compiles only when the table has a row for every setting. */
+type Missing = Exclude<keyof Settings, (typeof TABLE)[number]["key"]>;
+const complete: [Missing] extends [never] ? true : Missing = true;
+void complete;
+
+export function findSetting(key: string): Setting | undefined {
+  return SETTINGS.find((candidate) => candidate.key === key);
+}

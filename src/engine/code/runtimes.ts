@@ -1,0 +1,43 @@
+import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import nodeHooks from "../../../runtimes/node/hooks.mjs" with { type: "text" };
+import nodeMain from "../../../runtimes/node/main.cjs" with { type: "text" };
+import pythonMain from "../../../runtimes/python/main.py" with { type: "text" };
+
+/** The files that run inside interpreters; they travel inside the executable. */
+const FILES = {
+  "python/main.py": pythonMain,
+  "node/main.cjs": nodeMain,
+  "node/hooks.mjs": nodeHooks,
+} as const;
+
+export type RuntimeFile = keyof typeof FILES;
+
+/**
+ * A directory of the engine's own for the files of runs. Its name cannot be guessed, so that nobody can put
+ * files there first; others may pass through it but not list it.
+ */
+export class Scratch implements AsyncDisposable {
+  readonly path: string;
+
+  constructor() {
+    this.path = mkdtempSync(join(tmpdir(), "sanderling-"));
+    chmodSync(this.path, 0o711);
+    for (const [name, text] of Object.entries(FILES)) {
+      const file = join(this.path, "runtimes", name);
+      mkdirSync(join(file, ".."), { recursive: true, mode: 0o755 });
+      // `type: "text"` gives a string, whatever the file's ending is declared as.
+      writeFileSync(file, text as unknown as string, { mode: 0o644 });
+    }
+  }
+
+  runtime(name: RuntimeFile): string {
+    return join(this.path, "runtimes", name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,74 @@
+import { chownSync } from "node:fs";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { EngineError } from "../error.ts";
+import type { Environment } from "../environment.ts";
+import type { RunId } from "../run.ts";
+import type { RunUser } from "../user.ts";
+import type { Argv, Language, LanguageId } from "./languages.ts";
+import type { Scratch } from "./runtimes.ts";
+
+export interface ScriptContext {
+  readonly scratch: Scratch;
+  /** The user whose runs these are; undefined: the daemon's own. */
+  readonly user: RunUser | undefined;
+  /** Interpreters to use instead of those in PATH. */
+  readonly programs: Programs;
+}
+
+export type Programs = Readonly<Partial<Record<LanguageId, string>>>;
+
+/** The interpreter or compiler of a language in the PATH of a run; undefined when it is not there. */
+export function findProgram(language: Language, env: Environment, programs: Programs): string | undefined {
+  const configured = programs[language.id];
+  for (const name of configured === undefined ? language.programs : [configured]) {
+    const found = Bun.which(name, { PATH: env["PATH"] ?? "" });
+    if (found !== null) return found;
+  }
+  return undefined;
+}
+
+/**
+ * Writes the files of a one-shot program and says how it is run.
+ * @throws EngineError `unsupported` when the language is not on this machine.
+ */
+export async function planScript(
+  id: RunId,
+  language: Language,
+  code: string,
+  place: { readonly cwd: string; readonly env: Environment },
+  { scratch, user, programs }: ScriptContext,
+): Promise<Argv> {
+  const program = findProgram(language, place.env, programs);
+  if (program === undefined) {
+    throw new EngineError(
+      "unsupported",
+      `Cannot run ${language.title}: none of ${language.programs.join(", ")} is installed. Add it with: sanderling setup ${language.setup}`,
+      { details: { language: language.id, setup: `sanderling setup ${language.setup}` } },
+    );
+  }
+  const directory = scriptDirectory(scratch, id);
+  return language.plan({
+    code,
+    program,
+    ...place,
+    cache: join(place.env["XDG_CACHE_HOME"] ?? join(place.env["HOME"] ?? "/tmp", ".cache"), "sanderling"),
+    runtime: (name) => scratch.runtime(name),
+    write: async (name, content) => {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      const path = join(directory, name);
+      await writeFile(path, content, { mode: 0o600 });
+      if (user) for (const owned of [directory, path]) chownSync(owned, user.uid, user.gid);
+      return path;
+    },
+  });
+}
+
+/** Removes what `planScript` wrote. */
+export async function removeScript(scratch: Scratch, id: RunId): Promise<void> {
+  await rm(scriptDirectory(scratch, id), { recursive: true, force: true });
+}
+
+function scriptDirectory(scratch: Scratch, id: RunId): string {
+  return join(scratch.path, id);
+}

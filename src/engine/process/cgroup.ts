@@ -1,0 +1,197 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { EngineError } from "../error.ts";
+import {
+  childDirectories,
+  findHierarchies,
+  members,
+  tryMakeDirectory,
+  tryRemoveDirectory,
+  tryWrite,
+  type Hierarchy,
+} from "./cgroup-files.ts";
+import { CgroupEnclosure, killMembers, type Slot } from "./cgroup-enclosure.ts";
+import type { Containment, ContainmentReport, Enclosure, RunLimits } from "./containment.ts";
+import { readStat } from "./proc.ts";
+import type { RunId } from "../run.ts";
+
+const PREFIX = "sanderling-";
+/** Cgroups made ahead, off the path of a request. */
+const POOL_SIZE = 8;
+const WANTED = ["memory", "pids", "cpu"] as const;
+
+/** A hierarchy in which the daemon has made a directory for its runs. */
+export interface Place {
+  readonly version: 1 | 2;
+  readonly controllers: ReadonlySet<string>;
+  readonly base: string;
+  /** Where the daemon itself is. */
+  readonly own: string;
+}
+
+/** Cgroups for runs, or undefined where the machine offers none that may be written. */
+export function openCgroupContainment(): Containment | undefined {
+  const places: Place[] = [];
+  for (const hierarchy of findHierarchies()) {
+    const useful = hierarchy.version === 2 || WANTED.some((name) => hierarchy.controllers.has(name));
+    const place = useful ? claim(hierarchy) : undefined;
+    if (place) places.push(place);
+  }
+  // Version 2 first: a process can be started inside it, and one write ends all of it.
+  places.sort(
+    (a, b) =>
+      b.version - a.version || Number(b.controllers.has("memory")) - Number(a.controllers.has("memory")),
+  );
+  return places.length === 0 ? undefined : new CgroupContainment(places);
+}
+
+function claim(hierarchy: Hierarchy): Place | undefined {
+  removeStale(hierarchy.own);
+  const base = join(hierarchy.own, `${PREFIX}${process.pid}`);
+  if (!tryMakeDirectory(base)) return undefined;
+  let controllers = hierarchy.controllers;
+  if (hierarchy.version === 2) controllers = delegate(hierarchy, base);
+  const probe = join(base, "probe");
+  const usable = tryMakeDirectory(probe) && tryRemoveDirectory(probe);
+  if (usable) return { version: hierarchy.version, controllers, base, own: hierarchy.own };
+  tryRemoveDirectory(base);
+  return undefined;
+}
+
+/** Hands controllers down to the runs (cgroups(7): a cgroup that does so must hold no processes itself). */
+function delegate(hierarchy: Hierarchy, base: string): ReadonlySet<string> {
+  const enabled = new Set<string>();
+  for (const name of WANTED.filter((wanted) => hierarchy.controllers.has(wanted))) {
+    const control = join(hierarchy.own, "cgroup.subtree_control");
+    const passed = tryWrite(control, `+${name}`) || (vacate(hierarchy.own) && tryWrite(control, `+${name}`));
+    if (passed && tryWrite(join(base, "cgroup.subtree_control"), `+${name}`)) enabled.add(name);
+  }
+  return enabled;
+}
+
+/** Moves the daemon, and in a container everything beside it, into a leaf of its own. */
+function vacate(own: string): boolean {
+  const present = members(own);
+  const alone = present.every((pid) => pid === process.pid);
+  const container = present.includes(1);
+  if (!alone && !container) return false;
+  const leaf = join(own, `${PREFIX}daemon`);
+  tryMakeDirectory(leaf);
+  return present.map((pid) => tryWrite(join(leaf, "cgroup.procs"), String(pid))).every(Boolean);
+}
+
+/** What a daemon that was killed left running ends here: nobody could ask about it or stop it any more. */
+function removeStale(own: string): void {
+  for (const directory of childDirectories(own)) {
+    const pid = new RegExp(`/${PREFIX}(\\d+)$`).exec(directory)?.[1];
+    if (pid === undefined || (Number(pid) !== process.pid && readStat(Number(pid)) !== undefined)) continue;
+    for (const run of childDirectories(directory)) {
+      killMembers(run);
+      tryRemoveDirectory(run);
+    }
+    tryRemoveDirectory(directory);
+  }
+}
+
+class CgroupContainment implements Containment {
+  readonly report: ContainmentReport;
+  readonly #places: readonly Place[];
+  readonly #pool: Slot[] = [];
+  readonly #open = new Set<CgroupEnclosure>();
+  #serial = 0;
+  #refill: Promise<void> | undefined;
+  #disposed = false;
+
+  constructor(places: readonly Place[]) {
+    this.#places = places;
+    const has = (name: string) => places.some((place) => place.controllers.has(name));
+    this.report = {
+      kind: "cgroup",
+      detail: places.map(describePlace).join(", "),
+      enforces: { memory: has("memory"), cpus: has("cpu"), processes: has("pids") },
+    };
+    this.#refillSoon();
+  }
+
+  open(_id: RunId, limits: RunLimits): Enclosure {
+    this.#refuseUnenforceable(limits);
+    const slot = (limits.cpus === undefined ? this.#pool.pop() : undefined) ?? this.#makeSlot(limits);
+    this.#refillSoon();
+    const enclosure = new CgroupEnclosure(slot, limits, () => this.#open.delete(enclosure));
+    this.#open.add(enclosure);
+    return enclosure;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    await this.#refill;
+    await Promise.all([...this.#open].map((enclosure) => enclosure.kill()));
+    for (const enclosure of this.#open) enclosure.release();
+    for (const place of this.#places) {
+      for (const directory of childDirectories(place.base)) tryRemoveDirectory(directory);
+      tryRemoveDirectory(place.base);
+    }
+  }
+
+  #refuseUnenforceable(limits: RunLimits): void {
+    const { enforces } = this.report;
+    const refuse = (name: string, controller: string) => {
+      throw new EngineError(
+        "unsupported",
+        `Cannot limit ${name}: this machine offers no writable ${controller} cgroup controller (see: sanderling doctor)`,
+      );
+    };
+    if (limits.memoryBytes !== undefined && !enforces.memory) refuse("memory", "memory");
+    if (limits.cpus !== undefined && !enforces.cpus) refuse("cpus", "cpu");
+    if (limits.processes !== undefined && !enforces.processes) refuse("processes", "pids");
+  }
+
+  /** A version 1 cpu cgroup costs scheduling weight on every switch, so it is made only for a run that asks. */
+  #placesFor(limits: RunLimits): readonly Place[] {
+    return this.#places.filter(
+      (place) =>
+        place.version === 2 ||
+        place.controllers.has("memory") ||
+        place.controllers.has("pids") ||
+        limits.cpus !== undefined,
+    );
+  }
+
+  #nextSlot(limits: RunLimits): Slot {
+    const name = `run-${++this.#serial}`;
+    return this.#placesFor(limits).map((place) => ({ ...place, directory: join(place.base, name) }));
+  }
+
+  #makeSlot(limits: RunLimits): Slot {
+    const slot = this.#nextSlot(limits);
+    for (const { directory } of slot) {
+      if (!tryMakeDirectory(directory))
+        throw new EngineError("unavailable", `Cannot create the cgroup ${directory}`);
+    }
+    return slot;
+  }
+
+  #refillSoon(): void {
+    this.#refill ??= this.#fillPool().finally(() => {
+      this.#refill = undefined;
+    });
+  }
+
+  async #fillPool(): Promise<void> {
+    while (this.#pool.length < POOL_SIZE && !this.#disposed) {
+      const slot = this.#nextSlot({});
+      try {
+        await Promise.all(slot.map(({ directory }) => mkdir(directory)));
+      } catch {
+        return; // The next run makes its own and says what is wrong.
+      }
+      this.#pool.push(slot);
+    }
+  }
+}
+
+function describePlace(place: Place): string {
+  const names = [...place.controllers].filter((name) => (WANTED as readonly string[]).includes(name));
+  if (place.version === 2) names.unshift("kill", "cpu time");
+  return `cgroup v${place.version} (${names.join(", ")})`;
+}

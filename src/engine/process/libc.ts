@@ -1,0 +1,105 @@
+import { dlopen, ptr } from "bun:ffi";
+import { closeSync } from "node:fs";
+import { constants } from "node:os";
+import { EngineError } from "../error.ts";
+
+/**
+ * The few system calls that Bun does not offer. Linux on x64 and arm64, glibc and musl; the numbers below are
+ * the same on both architectures (asm-generic).
+ */
+const CANDIDATES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"] as const;
+const SYS_PIDFD_SEND_SIGNAL = 424n;
+const SYS_PIDFD_OPEN = 434n;
+const O_CLOEXEC = 0o2000000;
+const O_NONBLOCK = 0o4000;
+const F_SETFL = 4;
+const FIONREAD = 0x541bn;
+const PR_SET_DUMPABLE = 4;
+const PR_SET_CHILD_SUBREAPER = 36;
+const WNOHANG = 1;
+
+const SYMBOLS = {
+  pipe2: { args: ["ptr", "i32"], returns: "i32" },
+  fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
+  ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
+  prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
+  waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
+  syscall: { args: ["i64", "i64", "i64", "i64", "i64"], returns: "i64" },
+} as const;
+
+function load() {
+  for (const name of CANDIDATES) {
+    try {
+      return dlopen(name, SYMBOLS).symbols;
+    } catch {
+      // Not this C library; the next candidate may be the one.
+    }
+  }
+  throw new EngineError(
+    "unsupported",
+    `Cannot load a C library (tried ${CANDIDATES.join(", ")}): Linux is needed`,
+  );
+}
+
+let loaded: ReturnType<typeof load> | undefined;
+const libc = () => (loaded ??= load());
+
+export interface Pipe {
+  /** Non-blocking; the daemon's end. */
+  readonly readFd: number;
+  /** Blocking, as programs expect their stdout to be. */
+  readonly writeFd: number;
+}
+
+/**
+ * A real pipe. Bun's own "pipe" is a socket pair, and a program cannot open `/dev/stdout` on a socket, which
+ * `echo warning > /dev/stderr` in a shell script does.
+ */
+export function createPipe(): Pipe {
+  const fds = new Int32Array(2);
+  if (libc().pipe2(ptr(fds), O_CLOEXEC) !== 0) {
+    throw new EngineError("unavailable", "Cannot create a pipe: too many open files");
+  }
+  const [readFd = -1, writeFd = -1] = fds;
+  libc().fcntl(readFd, F_SETFL, O_NONBLOCK);
+  return { readFd, writeFd };
+}
+
+const available = new Int32Array(1);
+
+/** How many bytes wait in a pipe to be read. */
+export function bytesWaiting(fd: number): number {
+  return libc().ioctl(fd, FIONREAD, ptr(available)) === 0 ? (available[0] ?? 0) : 0;
+}
+
+/** Makes orphans of the daemon's children its own children, instead of those of process 1. */
+export function becomeSubreaper(): boolean {
+  return libc().prctl(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n) === 0;
+}
+
+/** Closes `/proc/<daemon>/environ` and `mem` to other processes of the same user: secrets may be in there. */
+export function forbidInspection(): void {
+  libc().prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n);
+}
+
+/** Collects one ended child by its own pid, never another's; false while it still runs. */
+export function reap(pid: number): boolean {
+  return libc().waitpid(pid, null, WNOHANG) === pid;
+}
+
+/**
+ * Sends a signal to the very process that `isStill` recognises. A pid can be given to a new process between
+ * a look and a signal; the descriptor taken first pins it, so that the signal goes to it or to nobody.
+ */
+export function signalProcess(pid: number, signal: NodeJS.Signals, isStill: () => boolean): boolean {
+  const { syscall } = libc();
+  const pidfd = Number(syscall(SYS_PIDFD_OPEN, BigInt(pid), 0n, 0n, 0n));
+  if (pidfd < 0) return false;
+  try {
+    if (!isStill()) return false;
+    const number = BigInt(constants.signals[signal]);
+    return syscall(SYS_PIDFD_SEND_SIGNAL, BigInt(pidfd), number, 0n, 0n) === 0n;
+  } finally {
+    closeSync(pidfd);
+  }
+}

@@ -1,0 +1,82 @@
+import { closeSync } from "node:fs";
+import { bytesWaiting } from "./libc.ts";
+
+/** More than the runtime ever holds read but undelivered, so that "everything so far" is surely included. */
+const READ_AHEAD_BYTES = 1024 * 1024;
+
+/**
+ * Reads one pipe to its end and hands every chunk on. Where the receiver returns a promise, reading pauses
+ * until it settles; the pipe fills and the writing program waits.
+ */
+export class PipeReader {
+  readonly #fd: number;
+  readonly #onBytes: (bytes: Uint8Array) => Promise<void> | undefined;
+  readonly #reader: ReturnType<typeof openReader>;
+  #received = 0;
+  /** True while a read is under way and nothing has come: then the runtime holds nothing back. */
+  #waiting = false;
+  #isClosed = false;
+  #progress = Promise.withResolvers<void>();
+  /** Settles when the last holder of the pipe's other end is gone, or after `close`. */
+  readonly closed: Promise<void>;
+
+  constructor(fd: number, onBytes: (bytes: Uint8Array) => Promise<void> | undefined) {
+    this.#fd = fd;
+    this.#onBytes = onBytes;
+    this.#reader = openReader(fd);
+    this.closed = this.#pump();
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Settles when everything written before this call has been handed on, also if the pipe stays open. */
+  async drained(): Promise<void> {
+    await nextTurn();
+    const enough = this.#received + bytesWaiting(this.#fd) + READ_AHEAD_BYTES;
+    while (!this.#isClosed && this.#received < enough) {
+      if (this.#waiting && bytesWaiting(this.#fd) === 0) return;
+      await this.#progress.promise;
+      await nextTurn();
+    }
+  }
+
+  /** Stops reading; a program that still writes gets EPIPE. */
+  async close(): Promise<void> {
+    if (!this.#isClosed) await this.#reader.cancel().catch(() => undefined);
+    await this.closed;
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      for (;;) {
+        this.#waiting = true;
+        const { done, value } = await this.#reader.read();
+        this.#waiting = false;
+        if (done) return;
+        this.#received += value.byteLength;
+        const wait = this.#onBytes(value);
+        if (wait) await wait;
+        this.#advance();
+      }
+    } finally {
+      this.#isClosed = true;
+      this.#advance();
+      closeSync(this.#fd);
+    }
+  }
+
+  #advance(): void {
+    this.#progress.resolve();
+    this.#progress = Promise.withResolvers<void>();
+  }
+}
+
+function openReader(fd: number) {
+  return Bun.file(fd).stream().getReader();
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resume) => setImmediate(resume));
+}

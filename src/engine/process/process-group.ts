@@ -1,0 +1,144 @@
+import type { RunId, RunUsage } from "../run.ts";
+import { EngineError } from "../error.ts";
+import type { Containment, ContainmentReport, Enclosure, LeaderUsage, RunLimits } from "./containment.ts";
+import { becomeSubreaper, signalProcess } from "./libc.ts";
+import type { Child } from "./spawn.ts";
+import { isSame, listProcesses, readStat, startEnvironment, type ProcessStat } from "./proc.ts";
+
+/** The variable by which a process is recognised as a run's, however it detached itself. */
+export const RUN_ID_VARIABLE = "SANDERLING_RUN_ID";
+const KILL_DEADLINE_MS = 10_000;
+
+/**
+ * Keeps runs together where no cgroup may be written: the daemon adopts orphans, so that whatever a run left
+ * behind stays below the daemon, and recognises a run's processes by descent, session, process group or the
+ * run's id in the environment they were started with. A process that starts with a clean environment in a
+ * new session after its parent has died escapes this; in a cgroup it would not.
+ */
+export function openProcessGroupContainment(): Containment {
+  const adopts = becomeSubreaper();
+  const report: ContainmentReport = {
+    kind: "process_group",
+    detail: adopts ? "process groups, orphans adopted by the daemon" : "process groups",
+    enforces: { memory: false, cpus: false, processes: false },
+  };
+  const open = new Set<GroupEnclosure>();
+  return {
+    report,
+    open(id, limits) {
+      refuseUnenforceable(limits);
+      const enclosure = new GroupEnclosure(id, () => {
+        open.delete(enclosure);
+        forgetOneEmpty(open);
+      });
+      open.add(enclosure);
+      return enclosure;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...open].map((enclosure) => enclosure.kill()));
+    },
+  };
+}
+
+/** Enclosures whose background processes outlived their run are kept for the shutdown, but not for ever. */
+function forgetOneEmpty(open: Set<GroupEnclosure>): void {
+  for (const enclosure of open) {
+    if (!enclosure.released) continue;
+    open.delete(enclosure);
+    if (!enclosure.isEmpty()) open.add(enclosure);
+    return;
+  }
+}
+
+function refuseUnenforceable(limits: RunLimits): void {
+  for (const name of ["memoryBytes", "cpus", "processes"] as const) {
+    if (limits[name] === undefined) continue;
+    throw new EngineError(
+      "unsupported",
+      `Cannot enforce the limit ${name}: this machine offers no writable cgroup (see: sanderling doctor)`,
+    );
+  }
+}
+
+class GroupEnclosure implements Enclosure {
+  readonly #marker: string;
+  readonly #onEmpty: () => void;
+  #leader: ProcessStat | undefined;
+  #usage: LeaderUsage | undefined;
+  #released = false;
+
+  constructor(id: RunId, onEmpty: () => void) {
+    this.#marker = `${RUN_ID_VARIABLE}=${id}`;
+    this.#onEmpty = onEmpty;
+  }
+
+  get released(): boolean {
+    return this.#released;
+  }
+
+  launch(start: (cgroup: string | undefined) => Child): Child {
+    const child = start(undefined);
+    this.#leader = readStat(child.pid);
+    return child;
+  }
+
+  leaderReaped(usage: LeaderUsage): void {
+    this.#usage = usage;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    for (const member of this.#members()) signalProcess(member.pid, signal, () => isSame(member));
+  }
+
+  /** Nothing tells when a process group is empty, so nobody waits for it. */
+  emptied(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async kill(): Promise<void> {
+    const deadline = performance.now() + KILL_DEADLINE_MS;
+    while (performance.now() < deadline) {
+      const alive = this.#members();
+      if (alive.length === 0) return;
+      for (const member of alive) signalProcess(member.pid, "SIGKILL", () => isSame(member));
+      await new Promise((resume) => setImmediate(resume));
+    }
+  }
+
+  usage(): RunUsage {
+    return {
+      peakMemoryBytes: this.#usage?.maxRssBytes ?? null,
+      cpuSeconds: this.#usage?.cpuSeconds ?? null,
+      peakProcesses: null,
+      oomKills: 0,
+    };
+  }
+
+  isEmpty(): boolean {
+    return this.#members().length === 0;
+  }
+
+  release(): void {
+    this.#released = true;
+    if (this.isEmpty()) this.#onEmpty();
+  }
+
+  #members(): ProcessStat[] {
+    const leader = this.#leader;
+    if (leader === undefined) return [];
+    const all = listProcesses().filter(({ state }) => state !== "Z" && state !== "X");
+    // A pid given to another process since says nothing about who is in the group or session of that number.
+    const reused = all.some(({ pid, startTime }) => pid === leader.pid && startTime !== leader.startTime);
+    const mine = new Set<number>();
+    const belongs = (process: ProcessStat) =>
+      (!reused && [process.pid, process.session, process.group].includes(leader.pid)) ||
+      mine.has(process.parent) ||
+      startEnvironment(process.pid).includes(this.#marker);
+    // Descent is found one generation a round.
+    for (let before = -1; before !== mine.size;) {
+      before = mine.size;
+      for (const process of all) if (!mine.has(process.pid) && belongs(process)) mine.add(process.pid);
+    }
+    return all.filter(({ pid }) => mine.has(pid));
+  }
+}

@@ -1,0 +1,233 @@
+import type { CancelReason, RunEnd, RunEvent, RunId, RunOutcome, Stream } from "../run.ts";
+import type { Containment, Enclosure, RunLimits } from "./containment.ts";
+import { Journal, JOURNAL_START, type Cursor, type JournalOptions } from "./journal.ts";
+import { PipeReader } from "./pipe-reader.ts";
+import { spawn, SpawnFailure, type Child, type ChildExit, type SpawnSpec } from "./spawn.ts";
+
+export interface ProcessRunSpec extends Omit<SpawnSpec, "cgroup" | "openFiles"> {
+  readonly id: RunId;
+  readonly limits: RunLimits;
+  /** Wall time in milliseconds; absent means none. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface ProcessRunContext {
+  readonly containment: Containment;
+  readonly journal: JournalOptions;
+  /** Between SIGTERM and SIGKILL, in milliseconds. */
+  readonly killGraceMs: number;
+}
+
+type Stop = Extract<RunEnd, { cause: "timed_out" | "cancelled" }>;
+
+/** After SIGKILL; a process that is still there then hangs in the kernel and its end is not known. */
+const LOST_AFTER_MS = 10_000;
+const NO_USAGE = { peakMemoryBytes: null, cpuSeconds: null, peakProcesses: null, oomKills: 0 };
+
+/**
+ * One supervised process tree. It has ended when its first process has exited and everything written by then
+ * is in the journal, whoever still holds the pipes; after a timeout or a cancel, when nothing of it is left.
+ */
+export class ProcessRun implements AsyncDisposable {
+  readonly id: RunId;
+  readonly startedAt = new Date();
+  readonly journal: Journal;
+  /** Settles exactly once, with how the run ended; never rejects. */
+  readonly outcome: Promise<RunOutcome>;
+  /** Undefined when the process could not be started. */
+  readonly pid: number | undefined;
+
+  readonly #context: ProcessRunContext;
+  readonly #spec: ProcessRunSpec;
+  readonly #enclosure: Enclosure;
+  readonly #readers: readonly PipeReader[];
+  readonly #startedMs = performance.now();
+  /** Aborted at the end: it removes every timer and listener of this run. */
+  readonly #life = new AbortController();
+  readonly #settle: (outcome: RunOutcome) => void;
+  #outcome: RunOutcome | undefined;
+  #stop: Stop | undefined;
+  #graceOver = Promise.withResolvers<void>();
+  #outputBytes = 0;
+
+  /**
+   * Starts at once. A program that cannot be started is a run that ended so, not an error.
+   * @throws EngineError `unsupported` for a limit that the machine cannot enforce.
+   */
+  constructor(spec: ProcessRunSpec, context: ProcessRunContext) {
+    this.id = spec.id;
+    this.#spec = spec;
+    this.#context = context;
+    this.journal = new Journal(context.journal);
+    ({ promise: this.outcome, resolve: this.#settle } = Promise.withResolvers<RunOutcome>());
+    this.#enclosure = context.containment.open(spec.id, spec.limits);
+    const child = this.#start();
+    this.pid = child?.pid;
+    this.#readers = child
+      ? [
+          new PipeReader(child.stdout, (bytes) => this.#record("stdout", bytes)),
+          new PipeReader(child.stderr, (bytes) => this.#record("stderr", bytes)),
+        ]
+      : [];
+    if (child) void this.#supervise(child);
+  }
+
+  get hasEnded(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  /** Whether something the run left behind still holds its output open. */
+  get hasSurvivors(): boolean {
+    return this.#readers.some((reader) => !reader.isClosed);
+  }
+
+  /** Settles when nobody holds the run's output any more, which may be long after its end. */
+  async outputClosed(): Promise<void> {
+    await Promise.all(this.#readers.map((reader) => reader.closed));
+  }
+
+  /** Stops the whole tree; the first reason given is the one told. Settles with the true end. */
+  cancel(reason: CancelReason): Promise<RunOutcome> {
+    this.#requestStop({ cause: "cancelled", reason });
+    return this.outcome;
+  }
+
+  /** Sends a signal to every process of the run; false when it has ended. */
+  signal(signal: NodeJS.Signals): boolean {
+    if (this.#outcome) return false;
+    this.#enclosure.signal(signal);
+    return true;
+  }
+
+  /** Everything from `cursor` on, as it happens, up to and including the end. */
+  async *events(cursor: Cursor = JOURNAL_START): AsyncGenerator<RunEvent, void> {
+    if (this.pid !== undefined) yield { type: "started", id: this.id, pid: this.pid };
+    const reader = this.journal.read(cursor);
+    for (;;) {
+      const changed = this.journal.changed();
+      const outcome = this.#outcome;
+      for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) yield entry;
+      if (outcome) {
+        yield { type: "ended", end: outcome.end, usage: outcome.usage };
+        return;
+      }
+      await changed;
+    }
+  }
+
+  /** Stops what runs and frees the journal; survivors' later output is read and thrown away. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#outcome) await this.cancel("requested");
+    await this.journal.close();
+  }
+
+  /** Ends what the run left behind too, and stops reading from it. */
+  async destroy(): Promise<void> {
+    await this[Symbol.asyncDispose]();
+    await this.#enclosure.kill();
+    await Promise.all(this.#readers.map((reader) => reader.close()));
+  }
+
+  #start(): Child | undefined {
+    const { limits } = this.#spec;
+    try {
+      return this.#enclosure.launch((cgroup) =>
+        spawn({ ...this.#spec, cgroup, openFiles: limits.openFiles }),
+      );
+    } catch (error) {
+      this.#enclosure.release();
+      if (!(error instanceof SpawnFailure)) throw error;
+      this.#finish({ cause: "could_not_start", reason: error.reason, message: error.message });
+      return undefined;
+    }
+  }
+
+  #record(stream: Stream, bytes: Uint8Array): Promise<void> | undefined {
+    const limit = this.#spec.limits.outputBytes ?? Number.POSITIVE_INFINITY;
+    const room = limit - this.#outputBytes;
+    this.#outputBytes += bytes.byteLength;
+    if (bytes.byteLength <= room) return this.journal.append(stream, bytes);
+    this.#requestStop({ cause: "cancelled", reason: "output_limit" });
+    return room > 0 ? this.journal.append(stream, bytes.subarray(0, room)) : undefined;
+  }
+
+  async #supervise(child: Child): Promise<void> {
+    const { timeoutMs } = this.#spec;
+    if (timeoutMs !== undefined) {
+      after(timeoutMs, this.#life.signal, () =>
+        this.#requestStop({ cause: "timed_out", afterMs: timeoutMs }),
+      );
+    }
+    const exit = await Promise.race([child.exited, this.#lost()]);
+    if (exit === "lost") {
+      this.#finish({
+        cause: "lost",
+        message: `process ${child.pid} did not end ${LOST_AFTER_MS / 1000} s after SIGKILL`,
+      });
+      return;
+    }
+    this.#enclosure.leaderReaped(exit);
+    if (this.#stop) await this.#endTree();
+    await Promise.all(this.#readers.map((reader) => reader.drained()));
+    const end = this.#judge(exit);
+    if (end.cause === "out_of_memory" && !this.#stop) await this.#enclosure.kill();
+    this.#finish(end);
+    this.#enclosure.release();
+  }
+
+  #requestStop(stop: Stop): void {
+    if (this.#stop || this.#outcome) return;
+    this.#stop = stop;
+    this.#enclosure.signal("SIGTERM");
+    after(this.#context.killGraceMs, this.#life.signal, () => {
+      this.#graceOver.resolve();
+      void this.#enclosure.kill();
+    });
+  }
+
+  /** The first process may have heeded SIGTERM while others still clean up: they get the rest of the grace. */
+  async #endTree(): Promise<void> {
+    const waiting = new AbortController();
+    await Promise.race([this.#enclosure.emptied(waiting.signal), this.#graceOver.promise]);
+    waiting.abort();
+    await this.#enclosure.kill();
+  }
+
+  async #lost(): Promise<"lost"> {
+    await this.#graceOver.promise;
+    const { promise, resolve } = Promise.withResolvers<"lost">();
+    after(LOST_AFTER_MS, this.#life.signal, () => resolve("lost"));
+    return promise;
+  }
+
+  #judge(exit: ChildExit): RunEnd {
+    if (this.#stop) return this.#stop;
+    const killed = exit.signal === "SIGKILL" || exit.code === 137;
+    if (killed && this.#enclosure.usage().oomKills > 0) {
+      return { cause: "out_of_memory", limitBytes: this.#spec.limits.memoryBytes ?? null };
+    }
+    if (exit.signal !== null) return { cause: "signalled", signal: exit.signal };
+    if (exit.code !== null) return { cause: "exited", code: exit.code };
+    return { cause: "lost", message: "the kernel did not tell how the process ended" };
+  }
+
+  #finish(end: RunEnd): void {
+    if (this.#outcome) return;
+    this.#outcome = {
+      end,
+      usage: end.cause === "could_not_start" ? NO_USAGE : this.#enclosure.usage(),
+      durationMs: performance.now() - this.#startedMs,
+      totals: this.journal.totals,
+    };
+    this.#life.abort();
+    this.#settle(this.#outcome);
+    this.journal.wake();
+  }
+}
+
+/** A timer that ends with the run and does not keep the daemon alive. */
+function after(ms: number, life: AbortSignal, act: () => void): void {
+  if (life.aborted) return;
+  const timer = setTimeout(act, ms);
+  life.addEventListener("abort", () => clearTimeout(timer), { once: true });
+}

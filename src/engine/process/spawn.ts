@@ -1,0 +1,151 @@
+import { closeSync, existsSync, statSync } from "node:fs";
+import { constants } from "node:os";
+import type { SignalName, StartFailure } from "../run.ts";
+import type { RunUser } from "../user.ts";
+import { createPipe } from "./libc.ts";
+
+export interface SpawnSpec {
+  /** The program and its arguments; the program is looked up in the PATH of `env`. */
+  readonly argv: readonly [string, ...string[]];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Absent: /dev/null. */
+  readonly stdin?: Uint8Array | undefined;
+  /** Absent: the daemon's own user. */
+  readonly user?: RunUser | undefined;
+  readonly cgroup?: string | undefined;
+  /** Open files of each process. */
+  readonly openFiles?: number | undefined;
+}
+
+export interface ChildExit {
+  readonly code: number | null;
+  readonly signal: SignalName | null;
+  readonly maxRssBytes: number;
+  readonly cpuSeconds: number;
+}
+
+export interface Child {
+  readonly pid: number;
+  /** Descriptors to read, owned by the caller. */
+  readonly stdout: number;
+  readonly stderr: number;
+  /** Settles when the process has ended and been reaped; never rejects. */
+  readonly exited: Promise<ChildExit>;
+}
+
+/** A program that could not be started at all. */
+export class SpawnFailure extends Error {
+  override readonly name = "SpawnFailure";
+  constructor(
+    readonly reason: StartFailure,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+const living = new Set<number>();
+
+/** Whether a pid is a child started here that has not been reaped yet. */
+export function isLivingChild(pid: number): boolean {
+  return living.has(pid);
+}
+
+/**
+ * Starts a child in a session of its own with real pipes. The only place that starts processes.
+ * @throws SpawnFailure when the program or the directory is not there or may not be used.
+ */
+export function spawn(spec: SpawnSpec): Child {
+  const stdout = createPipe();
+  const stderr = createPipe();
+  const { promise: exited, resolve } = Promise.withResolvers<ChildExit>();
+  try {
+    const child = Bun.spawn([...withUser(spec, withOpenFiles(spec))], {
+      cwd: spec.cwd,
+      env: spec.env,
+      stdin: spec.stdin ?? "ignore",
+      stdout: stdout.writeFd,
+      stderr: stderr.writeFd,
+      detached: true,
+      ...(spec.cgroup === undefined ? {} : { cgroup: spec.cgroup }),
+      ...(spec.user === undefined || switchesByHelper(spec.user)
+        ? {}
+        : { uid: spec.user.uid, gid: spec.user.gid }),
+      onExit: (ended, code, signal) => {
+        living.delete(ended.pid);
+        const used = ended.resourceUsage();
+        resolve({
+          code,
+          signal: signalName(signal),
+          maxRssBytes: used?.maxRSS ?? 0,
+          cpuSeconds: used ? Number(used.cpuTime.total) / 1e6 : 0,
+        });
+      },
+    });
+    if (child.exitCode === null && child.signalCode === null) living.add(child.pid);
+    return { pid: child.pid, stdout: stdout.readFd, stderr: stderr.readFd, exited };
+  } catch (cause) {
+    closeSync(stdout.readFd);
+    closeSync(stderr.readFd);
+    throw explain(spec, cause);
+  } finally {
+    closeSync(stdout.writeFd);
+    closeSync(stderr.writeFd);
+  }
+}
+
+/** `ulimit` sets the soft and the hard limit of the shell, which then becomes the program. */
+function withOpenFiles({ argv, openFiles }: SpawnSpec): readonly string[] {
+  if (openFiles === undefined) return argv;
+  return ["/bin/sh", "-c", 'ulimit -n "$0" && exec "$@"', String(openFiles), ...argv];
+}
+
+const setpriv = Bun.which("setpriv", { PATH: "/usr/bin:/bin:/usr/sbin:/sbin" });
+
+/** The runtime sets user and primary group and drops all others; setpriv (util-linux) sets those too. */
+function switchesByHelper(user: RunUser): boolean {
+  return setpriv !== null && user.groups.some((group) => group !== user.gid);
+}
+
+function withUser({ user }: SpawnSpec, argv: readonly string[]): readonly string[] {
+  if (user === undefined || setpriv === null || !switchesByHelper(user)) return argv;
+  const groups = user.groups.join(",");
+  return [setpriv, `--reuid=${user.uid}`, `--regid=${user.gid}`, `--groups=${groups}`, "--", ...argv];
+}
+
+function signalName(signal: NodeJS.Signals | number | null): SignalName | null {
+  if (typeof signal !== "number") return signal;
+  const known = Object.entries(constants.signals).find(([, number]) => number === signal)?.[0];
+  // Real-time signals have no names in Node's table; bash calls them so.
+  return (known ?? `SIGRTMIN+${signal - 34}`) as SignalName;
+}
+
+function explain({ argv, cwd, env }: SpawnSpec, cause: unknown): Error {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  const [program] = argv;
+  if (code === "ENOTDIR" || (code === "ENOENT" && !isDirectory(cwd))) {
+    return new SpawnFailure("directory_not_found", `no such directory: ${cwd}`);
+  }
+  if (code === "ENOENT") {
+    const interpreter = program.includes("/")
+      ? existsSync(program)
+      : Bun.which(program, { PATH: env["PATH"] ?? "" });
+    const what = interpreter ? `${program}: its interpreter is missing` : `${program}: not found`;
+    return new SpawnFailure("program_not_found", what);
+  }
+  if (code === "EACCES" && !program.includes("/"))
+    return new SpawnFailure("not_executable", `${program}: permission denied`);
+  if (code === "EACCES" || code === "ENOEXEC")
+    return new SpawnFailure("not_executable", `${program}: cannot be executed`);
+  if (code === "E2BIG")
+    return new SpawnFailure("other", "arguments and environment are too long for the kernel");
+  if (code === "EAGAIN" || code === "EMFILE" || code === "ENFILE" || code === "ENOMEM") {
+    return new SpawnFailure("other", `the machine has no room for another process (${code})`);
+  }
+  return cause instanceof Error ? cause : new Error(String(cause));
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}

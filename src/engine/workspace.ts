@@ -1,0 +1,82 @@
+import { accessSync, chownSync, constants, mkdirSync, statSync } from "node:fs";
+import { isAbsolute, join, normalize, relative, resolve } from "node:path";
+import { EngineError } from "./error.ts";
+import type { RunUser } from "./user.ts";
+
+/** Where the published pages and every client library say that work happens. */
+export const DOCUMENTED_WORKSPACE = "/workspace";
+
+/** The directory in which runs work unless told otherwise. */
+export class Workspace {
+  /** Absolute path. */
+  readonly path: string;
+  readonly #standsInForDocumented: boolean;
+
+  private constructor(path: string) {
+    this.path = path;
+    this.#standsInForDocumented = path !== DOCUMENTED_WORKSPACE && !isDirectory(DOCUMENTED_WORKSPACE);
+  }
+
+  /**
+   * Makes the directory where it is missing and gives a new one to the user who works there. Without rights
+   * to make it, `fallback` is used and `onFallback` told.
+   * @throws EngineError `unavailable` when neither can be made.
+   */
+  static open(options: {
+    path: string;
+    fallback: string;
+    owner: RunUser | undefined;
+    onFallback: (reason: string) => void;
+  }): Workspace {
+    const path = resolve(options.path);
+    const failure = make(path, options.owner);
+    if (failure === undefined) return new Workspace(path);
+    if (path === options.fallback || make(options.fallback, options.owner) !== undefined) {
+      throw new EngineError("unavailable", `Cannot use ${path} as the workspace: ${failure}`);
+    }
+    options.onFallback(`Cannot use ${path} as the workspace (${failure}); using ${options.fallback}`);
+    return new Workspace(options.fallback);
+  }
+
+  /**
+   * The absolute form of a directory named by a client: relative to the workspace, and where this machine has
+   * no `/workspace` of its own, paths below that documented name mean the workspace.
+   * @throws EngineError `invalid` for a path with NUL bytes.
+   */
+  resolve(path: string | undefined): string {
+    if (path === undefined || path === "") return this.path;
+    if (path.includes("\0")) throw new EngineError("invalid", "Cannot use a path with a NUL byte");
+    if (!isAbsolute(path)) return resolve(this.path, path);
+    const below = relative(DOCUMENTED_WORKSPACE, normalize(path));
+    const isDocumented = !below.startsWith("..");
+    return this.#standsInForDocumented && isDocumented ? join(this.path, below) : normalize(path);
+  }
+
+  /**
+   * As `resolve`, for a directory to work in. The workspace itself is made again when someone removed it.
+   * @throws EngineError `invalid` when it is not there or is not a directory.
+   */
+  directory(path: string | undefined, owner: RunUser | undefined): string {
+    const absolute = this.resolve(path);
+    if (isDirectory(absolute)) return absolute;
+    if (absolute === this.path && make(absolute, owner) === undefined) return absolute;
+    throw new EngineError("invalid", `Working directory does not exist: ${absolute}`, {
+      details: { path: absolute },
+    });
+  }
+}
+
+function make(path: string, owner: RunUser | undefined): string | undefined {
+  try {
+    const created = mkdirSync(path, { recursive: true });
+    if (created !== undefined && owner) chownSync(path, owner.uid, owner.gid);
+    accessSync(path, constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
