@@ -10,3 +10,15 @@ declare module "*.mjs" {
   const text: string;
   export default text;
 }
+declare module "*.css" {
+  const path: string;
+  export default path;
+}
+declare module "*.txt" {
+  const text: string;
+  export default text;
+}
+declare module "swagger-ui-dist/swagger-ui-bundle.js" {
+  const path: unknown;
+  export default path;
+}

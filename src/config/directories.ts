@@ -1,3 +1,4 @@
+import { mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
@@ -12,7 +13,13 @@ export function ownPython(dataDirectory: string): string {
   return join(dataDirectory, "python");
 }
 
-/** What only the daemon may read: secrets and journals. */
-export function privateDirectory(dataDirectory: string): string {
-  return join(dataDirectory, "private");
+/**
+ * The part of the data directory that only the daemon may read: secrets and journals. The rest stays passable,
+ * because code that runs as another user needs the Python in there.
+ */
+export function makePrivateDirectory(dataDirectory: string): string {
+  const path = join(dataDirectory, "private");
+  mkdirSync(dataDirectory, { recursive: true, mode: 0o755 });
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  return path;
 }
