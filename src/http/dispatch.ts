@@ -1,0 +1,147 @@
+import { Hono, type Context as HonoContext } from "hono";
+import { cors } from "hono/cors";
+import type { z } from "zod";
+import { readJson } from "./body.ts";
+import { describeIssues, HttpFault } from "./fault.ts";
+import type { HostPolicy } from "./host-policy.ts";
+import type { Reply, RequestInfo, Route, RouteInput } from "./route.ts";
+
+/** One line a request, written when it has been answered. */
+export interface RequestRecord {
+  readonly requestId: string;
+  readonly method: string;
+  /** The row's path, not the client's, so that lines can be counted. */
+  readonly route: string;
+  readonly status: number;
+  readonly ms: number;
+  readonly facts: Readonly<Record<string, string | number>>;
+  /** A fault of ours, with its cause; the client gets only the request id. */
+  readonly error?: unknown;
+}
+
+export interface Api<Context> {
+  readonly routes: readonly Route<Context>[];
+  readonly context: Context;
+  readonly hosts: HostPolicy;
+  readonly allowedOrigins: readonly string[];
+  readonly maxBodyBytes: number;
+  /** @throws HttpFault `credential_...` when the request may not use this row. */
+  authenticate(request: Request, credential: string): Promise<void> | void;
+  /** The protocol's answer to anything thrown; `isFault` marks those that are ours and must be logged. */
+  answerError(error: unknown, request: Request, requestId: string): Reply & { readonly isFault: boolean };
+  record(record: RequestRecord): void;
+}
+
+/**
+ * The one path every request takes: id, host, route, credential, input, handler, error, log line. A row of
+ * the table gets all of it and cannot forget any.
+ */
+export function createApp<Context>(api: Api<Context>): Hono {
+  const app = new Hono();
+  if (api.allowedOrigins.length > 0) {
+    app.use(cors({ origin: [...api.allowedOrigins], exposeHeaders: ["X-Request-ID"] }));
+  }
+  for (const route of api.routes) {
+    for (const path of [route.path, ...(route.aliases ?? [])]) {
+      app.on(route.method, toHonoPath(path), (c) => serve(api, c, route.path, () => route));
+    }
+  }
+  for (const [path, methods] of methodsByPath(api.routes)) {
+    app.all(toHonoPath(path), (c) =>
+      serve(api, c, path, () => {
+        throw new HttpFault(
+          "method_not_allowed",
+          `Method ${c.req.method} is not allowed here; use ${methods.join(" or ")}`,
+          {
+            Allow: methods.join(", "),
+          },
+        );
+      }),
+    );
+  }
+  app.notFound((c) =>
+    serve(api, c, "(none)", () => {
+      throw new HttpFault("route_not_found", `There is no route ${c.req.method} ${c.req.path}`);
+    }),
+  );
+  return app;
+}
+
+async function serve<Context>(
+  api: Api<Context>,
+  c: HonoContext,
+  path: string,
+  find: () => Route<Context>,
+): Promise<Response> {
+  const started = performance.now();
+  const requestId = requestIdOf(c.req.raw);
+  const facts: Record<string, string | number> = {};
+  const request: RequestInfo = {
+    id: requestId,
+    raw: c.req.raw,
+    signal: c.req.raw.signal,
+    note: (more) => void Object.assign(facts, more),
+  };
+  let response: Response;
+  let fault: unknown;
+  try {
+    api.hosts.check(c.req.raw.headers);
+    const route = find();
+    await api.authenticate(c.req.raw, route.credential);
+    const reply = await route.handle(await readInput(api, c, route), request, api.context);
+    response = reply instanceof Response ? reply : toResponse(reply);
+  } catch (error) {
+    const answer = api.answerError(error, c.req.raw, requestId);
+    if (answer.isFault) fault = error;
+    response = toResponse(answer);
+  }
+  response.headers.set("X-Request-ID", requestId);
+  const ms = Math.round((performance.now() - started) * 100) / 100;
+  const record = { requestId, method: c.req.method, route: path, status: response.status, ms, facts };
+  api.record(fault === undefined ? record : { ...record, error: fault });
+  return response;
+}
+
+async function readInput<Context>(
+  api: Api<Context>,
+  c: HonoContext,
+  route: Route<Context>,
+): Promise<RouteInput<unknown, unknown, unknown>> {
+  return {
+    params: route.params ? parse(route.params, c.req.param()) : undefined,
+    query: route.query ? parse(route.query, c.req.query()) : undefined,
+    body: route.body ? parse(route.body, await readJson(c.req.raw, api.maxBodyBytes)) : undefined,
+  };
+}
+
+function parse(schema: z.ZodType, value: unknown): unknown {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new HttpFault("invalid_input", describeIssues(result.error));
+}
+
+function toResponse({ status, body, headers }: Reply): Response {
+  return body === undefined
+    ? new Response(null, { status, headers: { ...headers } })
+    : Response.json(body, { status, headers: { ...headers } });
+}
+
+/** A caller's own id is kept, so that its logs and ours can be joined; anything odd is replaced. */
+function requestIdOf(request: Request): string {
+  const given = request.headers.get("x-request-id");
+  return given !== null && /^[\w.:-]{1,128}$/.test(given) ? given : Bun.randomUUIDv7();
+}
+
+function methodsByPath<Context>(routes: readonly Route<Context>[]): Map<string, string[]> {
+  const methods = new Map<string, string[]>();
+  for (const { method, path, aliases = [] } of routes) {
+    for (const one of [path, ...aliases]) {
+      methods.set(one, [...(methods.get(one) ?? []), ...(method === "GET" ? ["GET", "HEAD"] : [method])]);
+    }
+  }
+  return methods;
+}
+
+function toHonoPath(path: string): string {
+  return path.replace(/\{(\w+)\}/g, ":$1");
+}

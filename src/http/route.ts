@@ -1,0 +1,82 @@
+import type { z } from "zod";
+
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** What an API's documents and its dispatcher know about one answer. */
+export interface ResponseSpec {
+  readonly description: string;
+  /** Absent: no JSON body. */
+  readonly schema?: z.ZodType;
+}
+
+/** A request as a handler sees it: checked, authenticated, and with an id. */
+export interface RequestInfo {
+  readonly id: string;
+  readonly raw: Request;
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
+  /** Adds a fact, such as a run's id, to the request's log line. Never code, variables or tokens. */
+  note(facts: Readonly<Record<string, string | number>>): void;
+}
+
+export interface Reply {
+  readonly status: number;
+  /** Serialised as JSON; absent for an empty answer. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface RouteInput<Params, Query, Body> {
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+}
+
+interface RouteFacts {
+  readonly method: Method;
+  /** As OpenAPI writes it: `/v1/sandboxes/{id}`. */
+  readonly path: string;
+  /** Further spellings of the path, for the clients that use them. */
+  readonly aliases?: readonly string[];
+  /** Which of the protocol's credentials lets a request in. */
+  readonly credential: string;
+  readonly summary: string;
+  readonly responses: Readonly<Record<number, ResponseSpec>>;
+}
+
+/** One row of an API's table, with the types of its input known to the handler. */
+export interface RouteSpec<
+  Context,
+  P extends z.ZodType,
+  Q extends z.ZodType,
+  B extends z.ZodType,
+> extends RouteFacts {
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  handle(
+    input: RouteInput<z.output<P>, z.output<Q>, z.output<B>>,
+    request: RequestInfo,
+    context: Context,
+  ): Promise<Reply | Response> | Reply | Response;
+}
+
+/** A row whose input types have been forgotten, so that rows fit in one list. */
+export interface Route<Context> extends RouteFacts {
+  readonly params?: z.ZodType;
+  readonly query?: z.ZodType;
+  readonly body?: z.ZodType;
+  handle(
+    input: RouteInput<unknown, unknown, unknown>,
+    request: RequestInfo,
+    context: Context,
+  ): Promise<Reply | Response> | Reply | Response;
+}
+
+/** Gives `route(...)` for one API's context. */
+export function routesFor<Context>() {
+  return <P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
+    spec: RouteSpec<Context, P, Q, B>,
+    // Safe: the dispatcher parses the input with these very schemas before it calls the handler.
+  ): Route<Context> => spec as unknown as Route<Context>;
+}
