@@ -1,0 +1,27 @@
+import type { Engine } from "../../engine/engine.ts";
+import type { Tokens } from "../../http/tokens.ts";
+import { routesFor } from "../../http/route.ts";
+
+/** What the handlers of the VM Agent API work with. */
+export interface HopxContext {
+  readonly engine: Engine;
+  readonly tokens: Tokens;
+  readonly apiKey: string;
+  readonly sandboxId: string;
+  readonly version: string;
+  /** Address told to clients; undefined: the one they came by. */
+  readonly publicUrl: string | undefined;
+  readonly maxOutputBytes: number;
+  readonly cancelOnDisconnect: boolean;
+  /** How long tokens last that the sandbox's own entry hands out. */
+  readonly tokenTtlSeconds: number;
+}
+
+/**
+ * The credentials a row of the table can ask for: `token` is a Bearer JWT (or the API key, which a client
+ * library sends as long as it has no token), `api_key` the key of the sandbox's own entry, `page` a token that
+ * a browser may also send as the password of HTTP Basic.
+ */
+export type Credential = "none" | "token" | "api_key" | "page";
+
+export const route = routesFor<HopxContext>();

@@ -1,0 +1,67 @@
+import type { z } from "zod";
+import type { RunRequest } from "../../engine/engine.ts";
+import type { ProcessRun } from "../../engine/process/process-run.ts";
+import type { RunOutcome } from "../../engine/run.ts";
+import type { Reply, RequestInfo } from "../../http/route.ts";
+import type { HopxContext } from "./context.ts";
+import { HopxRefusal } from "./errors.ts";
+import { describeRun, timeoutText } from "./result.ts";
+import type { commandRequest } from "./schema.ts";
+
+type PlaceFields = Omit<z.output<typeof commandRequest>, "command" | "args" | "timeout">;
+
+/** The fields that code and commands have in common, in the engine's words. */
+export function toRunRequest(body: PlaceFields, timeoutSeconds: number): RunRequest {
+  const { limits } = body;
+  return {
+    cwd: body.workdir ?? body.working_dir ?? undefined,
+    env: body.env ?? undefined,
+    stdin: body.stdin ?? undefined,
+    timeoutMs: timeoutSeconds * 1000,
+    limits: {
+      memoryBytes: limits?.memory_bytes,
+      cpus: limits?.cpus,
+      processes: limits?.processes,
+      openFiles: limits?.open_files,
+      outputBytes: limits?.output_bytes,
+    },
+  };
+}
+
+export interface AnswerStyle {
+  readonly what: "Execution" | "Command";
+  /**
+   * Client libraries expect 200 with `success: false` and send anything in the 500s again, which would run
+   * failing code three times; the published pages say 500 for failed and 408 for timed out (14.2 to 14.5).
+   */
+  readonly isClientLibrary: boolean;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** Waits for the end of a run and answers with it. A client that goes away takes its run with it. */
+export async function answerRun(
+  run: ProcessRun,
+  request: RequestInfo,
+  { maxOutputBytes, cancelOnDisconnect }: HopxContext,
+  style: AnswerStyle,
+): Promise<Reply> {
+  await using _ = run;
+  request.note({ runId: run.id });
+  const outcome = await outcomeOf(run, cancelOnDisconnect ? request.signal : undefined);
+  request.note({ end: outcome.end.cause, runMs: Math.round(outcome.durationMs) });
+  const body = { ...(await describeRun(run, outcome, maxOutputBytes)), ...style.fields };
+  if (body.success || style.isClientLibrary) return { status: 200, body };
+  if (outcome.end.cause !== "timed_out") return { status: 500, body };
+  throw new HopxRefusal(408, "EXECUTION_TIMEOUT", timeoutText(style.what, outcome.end.afterMs), body);
+}
+
+async function outcomeOf(run: ProcessRun, client: AbortSignal | undefined): Promise<RunOutcome> {
+  const leave = () => void run.cancel("client_gone");
+  if (client?.aborted) leave();
+  client?.addEventListener("abort", leave, { once: true });
+  try {
+    return await run.outcome;
+  } finally {
+    client?.removeEventListener("abort", leave);
+  }
+}
