@@ -1,0 +1,96 @@
+/**
+ * Everything that `make test` does, in order, on a machine where nothing was prepared: what the tests need is
+ * made first; then formatting, types, lint and the tests. Arguments name test files or folders.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+const ROOT = join(import.meta.dir, "..");
+const DATA = join(ROOT, ".sanderling");
+const CLIENTS = join(DATA, "test-clients");
+const REPORT = join(DATA, "test-report.xml");
+const BIN = join(ROOT, "node_modules/.bin");
+
+function say(text: string): void {
+  process.stdout.write(`==> ${text}\n`);
+}
+
+async function run(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<boolean> {
+  const child = Bun.spawn([...argv], {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  return (await child.exited) === 0;
+}
+
+async function must(what: string, argv: readonly string[]): Promise<void> {
+  say(what);
+  if (await run(argv)) return;
+  process.stderr.write(`FAILED: ${what}\n`);
+  process.exit(1);
+}
+
+/** A Python with the vendors' client libraries, which are test dependencies only. */
+async function makeClientPython(): Promise<void> {
+  const requirements = join(ROOT, "test/requirements.txt");
+  const stamp = join(CLIENTS, "requirements.txt");
+  const wanted = await Bun.file(requirements).text();
+  if (
+    (await Bun.file(stamp)
+      .text()
+      .catch(() => "")) === wanted
+  )
+    return;
+  const own = join(DATA, "python/bin/python");
+  await must("Making a Python environment for the client libraries", [
+    existsSync(own) ? own : "python3",
+    "-m",
+    "venv",
+    "--clear",
+    CLIENTS,
+  ]);
+  await must("Installing the client libraries", [
+    join(CLIENTS, "bin/pip"),
+    "install",
+    "--quiet",
+    "--disable-pip-version-check",
+    "-r",
+    requirements,
+  ]);
+  await Bun.write(stamp, wanted);
+}
+
+/** The runner's own numbers, in a line that any CI reads. */
+async function closingLine(): Promise<string> {
+  const [, attributes = ""] =
+    /<testsuites([^>]*)>/.exec(
+      await Bun.file(REPORT)
+        .text()
+        .catch(() => ""),
+    ) ?? [];
+  const count = (name: string) => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(attributes)?.[1] ?? 0);
+  const [failed, skipped] = [count("failures") + count("errors"), count("skipped")];
+  return `${count("tests") - failed - skipped} passed, ${failed} failed, ${skipped} skipped`;
+}
+
+const selected = process.argv.slice(2);
+await must("Setting up the product's own Python", ["bin/sanderling", "setup"]);
+await makeClientPython();
+if (selected.length === 0) {
+  await must("Checking the format", [join(BIN, "prettier"), "--check", "--log-level=warn", "."]);
+  await must("Checking the types", [process.execPath, join(BIN, "tsc"), "--noEmit"]);
+  await must("Checking the style", [process.execPath, join(BIN, "eslint"), "."]);
+}
+say("Running the tests");
+const passed = await run([
+  process.execPath,
+  "test",
+  "--reporter=junit",
+  `--reporter-outfile=${REPORT}`,
+  ...selected,
+]);
+process.stdout.write(`${await closingLine()}\n`);
+process.exit(passed ? 0 : 1);

@@ -1,0 +1,47 @@
+import { Command, CommanderError } from "commander";
+import { printError } from "./cli/output.ts";
+import { ConfigError } from "./config/read.ts";
+import { EngineError } from "./engine/error.ts";
+import { VERSION } from "./version.ts";
+
+const USAGE_ERROR = 2;
+
+/** Each verb is loaded when it is the one asked for; all of them only for the help text. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import("./cli/serve.ts")).serveCommand(),
+  token: async () => (await import("./cli/token.ts")).tokenCommand(),
+  setup: async () => (await import("./cli/setup.ts")).setupCommand(),
+  doctor: async () => (await import("./cli/doctor.ts")).doctorCommand(),
+  version: async () => (await import("./cli/version.ts")).versionCommand(),
+};
+
+async function loadCommands(verb: string | undefined): Promise<Command[]> {
+  const wanted = verb === undefined ? undefined : COMMANDS[verb];
+  return Promise.all((wanted ? [wanted] : Object.values(COMMANDS)).map((load) => load()));
+}
+
+/** The command line. Returns the exit code. */
+async function main(argv: readonly string[]): Promise<number> {
+  const program = new Command("sanderling")
+    .description(
+      "The agent inside a sandbox: runs code and commands for the clients of the HopX VM Agent API.",
+    )
+    .version(VERSION, "-V, --version");
+  for (const command of await loadCommands(argv[0])) program.addCommand(command);
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().showHelpAfterError("(see --help)");
+  }
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    // Commander has already printed what was wrong.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_ERROR;
+    printError(error instanceof Error ? error.message : String(error));
+    const isUsage =
+      error instanceof ConfigError || (error instanceof EngineError && error.code === "invalid");
+    return isUsage ? USAGE_ERROR : 1;
+  }
+}
+
+process.exit(await main(process.argv.slice(2)));
