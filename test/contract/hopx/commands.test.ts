@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { TestDaemon } from "../../support/daemon.ts";
+
+let daemon: TestDaemon;
+beforeAll(async () => {
+  daemon = await TestDaemon.start();
+});
+afterAll(() => daemon[Symbol.asyncDispose]());
+
+describe("POST /commands/run in the published form", () => {
+  test("runs the command with /bin/sh -c and answers its output", async () => {
+    const { status, body } = await daemon.post("/commands/run", {
+      command: "echo $MY_VAR | tr a-z A-Z",
+      env: { MY_VAR: "hello" },
+    });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ success: true, stdout: "HELLO\n", stderr: "", exit_code: 0 });
+  });
+
+  test("answers 500 with the result when the command fails", async () => {
+    const { status, body } = await daemon.post("/commands/run", { command: "ls /nonexistent" });
+    expect(status).toBe(500);
+    expect(body).toMatchObject({ stdout: "", exit_code: 2 });
+    expect(body.stderr).toContain("No such file or directory\n");
+  });
+
+  test("answers 408 when the time is up", async () => {
+    const { status, body } = await daemon.post("/commands/run", { command: "sleep 60", timeout: 1 });
+    expect([status, body.code, body.error]).toEqual([
+      408,
+      "EXECUTION_TIMEOUT",
+      "Command timeout after 1 second",
+    ]);
+  });
+
+  test("answers 400 without a command", async () => {
+    const { status, body } = await daemon.post("/commands/run", { working_dir: "/workspace" });
+    expect([status, body.error]).toEqual([400, "Missing required field: command"]);
+  });
+
+  test("answers as soon as the command has ended, though a child of it holds its output open", async () => {
+    const { body } = await daemon.post("/commands/run", { command: "sleep 600 & echo hi", timeout: 20 });
+    expect(body).toMatchObject({ success: true, stdout: "hi\n", end: { cause: "exited" } });
+  });
+});
+
+describe("POST /commands/run in the client-library form", () => {
+  test("with args the command is the program and no shell is involved", async () => {
+    const { status, body } = await daemon.post("/commands/run", {
+      command: "printf",
+      args: ["%s|", "a b", "$HOME", "*"],
+    });
+    expect([status, body.stdout]).toEqual([200, "a b|$HOME|*|"]);
+  });
+
+  test("answers 200 with the exit code when the command fails", async () => {
+    const { status, body } = await daemon.post("/commands/run", {
+      command: "bash",
+      args: ["-c", "exit 3"],
+      workdir: "/workspace",
+    });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ success: false, exit_code: 3 });
+  });
+
+  test("answers 200 with exit code 127 for a program that is not there", async () => {
+    const { status, body } = await daemon.post("/commands/run", { command: "no-such-program", args: [] });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ exit_code: 127, end: { cause: "could_not_start" } });
+    expect(body.stderr).toBe("could not start: no-such-program: not found\n");
+  });
+
+  test("answers 200 with exit code 124 when the time is up, and ends the whole tree", async () => {
+    const script = "setsid sleep 611 & sleep 611";
+    const { status, body } = await daemon.post("/commands/run", {
+      command: "bash",
+      args: ["-c", script],
+      timeout: 1,
+    });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ exit_code: 124, end: { cause: "timed_out" } });
+    const { body: left } = await daemon.post("/commands/run", { command: "pgrep -fx 'sleep 611' || true" });
+    expect(left.stdout).toBe("");
+  });
+
+  test("tells a signal from an exit code", async () => {
+    const { body } = await daemon.post("/commands/run", { command: "bash", args: ["-c", "kill -SEGV $$"] });
+    expect(body).toMatchObject({ exit_code: 139, end: { cause: "signalled", signal: "SIGSEGV" } });
+  });
+
+  test("works in the directory asked for", async () => {
+    await mkdir(join(daemon.workspace, "dir with space"), { recursive: true });
+    const { body } = await daemon.post("/commands/run", {
+      command: "pwd",
+      args: [],
+      workdir: "dir with space",
+    });
+    expect(body.stdout).toBe(`${daemon.workspace}/dir with space\n`);
+  });
+});
+
+test("200 commands at once each get their own answer", async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, (_, i) =>
+      daemon.post("/commands/run", { command: `sleep 0.2; echo ${i}; echo ${i} >&2` }),
+    ),
+  );
+  expect(answers.map(({ body }) => [body.stdout, body.stderr])).toEqual(
+    Array.from({ length: 200 }, (_, i) => [`${i}\n`, `${i}\n`]),
+  );
+});
+
+test("more runs at once than allowed get 429 with Retry-After", async () => {
+  await using small = await TestDaemon.start({ env: { SANDERLING_MAX_RUNS: "1" } });
+  const gate = join(small.directory, "gate");
+  const first = small.post("/commands/run", { command: `mkfifo ${gate}; echo open; read line < ${gate}` });
+  let refused = await small.post("/commands/run", { command: "true" });
+  while (refused.status === 200) refused = await small.post("/commands/run", { command: "true" });
+  expect(refused.status).toBe(429);
+  expect(refused.headers.get("retry-after")).toBe("1");
+  expect(refused.body).toMatchObject({ code: "RATE_LIMIT_EXCEEDED", retry_after: 1 });
+  await Bun.spawn(["sh", "-c", `until [ -p ${gate} ]; do :; done; echo go > ${gate}`]).exited;
+  expect((await first).body.stdout).toBe("open\n");
+});
