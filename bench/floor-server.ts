@@ -1,0 +1,17 @@
+/** Spawns the posted argument vector and answers its output as JSON: no limits, no journal, no true end. */
+const server = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  async fetch(request) {
+    if (request.method === "GET") return Response.json({ message: "pong" });
+    const argv = (await request.json()) as string[];
+    const child = Bun.spawn(argv, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const [stdout, stderr, exit_code] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
+    return Response.json({ success: exit_code === 0, stdout, stderr, exit_code });
+  },
+});
+process.send?.(server.url.href);
