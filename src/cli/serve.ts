@@ -41,7 +41,7 @@ export function serveCommand(): Command {
 
 /** The first SIGTERM or SIGINT asks for an orderly stop, the second for one at once. */
 function stopRequested(): { requested: Promise<void>; hurry: AbortSignal } {
-  const { promise: requested, resolve } = Promise.withResolvers<void>();
+  const { promise: requested, resolve }: PromiseWithResolvers<void> = Promise.withResolvers();
   const second = new AbortController();
   let signals = 0;
   const onSignal = () => {

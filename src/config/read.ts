@@ -62,11 +62,16 @@ function lookUp(
   setting: Setting,
   flags: ConfigSources["flags"],
   environment: ConfigSources["environment"],
-  file: Readonly<Record<string, unknown>>,
+  file: Readonly<Record<string, string>>,
 ): Found | undefined {
   const variable = variableName(setting);
   const flag = flags[setting.key];
   if (flag !== undefined) return { value: flag, source: `--${flagName(setting)}` };
+  const flagFile = flags[`${setting.key}File`];
+  if (flagFile !== undefined) {
+    const source = `--${flagName(setting)}-file`;
+    return { value: readSecret(flagFile, source), source };
+  }
   const value = environment[variable];
   if (value !== undefined && value !== "") return { value, source: variable };
   const valueFile = setting.secret ? environment[`${variable}_FILE`] : undefined;
@@ -75,7 +80,7 @@ function lookUp(
   const entry = file[setting.key];
   return entry === undefined
     ? undefined
-    : { value: String(entry as string | number | boolean), source: `configuration file, ${setting.key}` };
+    : { value: entry, source: `configuration file, ${setting.key}` };
 }
 
 /** For example `hopxPort` is `SANDERLING_HOPX_PORT`. */
@@ -98,19 +103,19 @@ function readSecret(path: string, source: string): string {
   }
 }
 
-function readFile(path: string): Readonly<Record<string, unknown>> {
+function readFile(path: string): Readonly<Record<string, string>> {
   const absolute = resolve(path);
   if (!existsSync(absolute))
     throw new ConfigError(`Cannot read the configuration file ${absolute}: it does not exist`);
   const parsed = parseFile(absolute);
-  const result: Record<string, unknown> = {};
+  const result: Record<string, string> = {};
   for (const [name, value] of Object.entries(parsed)) {
     const key = name.replace(/[-_](\w)/g, (_, letter: string) => letter.toUpperCase());
     if (findSetting(key) === undefined)
       throw new ConfigError(`${absolute}: there is no setting ${JSON.stringify(name)}`);
-    if (typeof value === "object")
+    if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean")
       throw new ConfigError(`${absolute}: ${name} must be a text, a number or a boolean`);
-    result[key] = value;
+    result[key] = String(value);
   }
   return result;
 }

@@ -121,7 +121,7 @@ function setting<K extends keyof Settings>(
 
 function show(value: unknown): string {
   if (value === undefined || (Array.isArray(value) && value.length === 0)) return "none";
-  return String(value as string | number | boolean);
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 const DAY = 24 * 60 * 60 * 1000;
@@ -135,7 +135,7 @@ const TABLE = [
   setting("allowedHosts", "NAMES", list, [], "further host names that requests may name, separated by commas (against DNS rebinding)"),
   setting("allowedOrigins", "ORIGINS", list, [], "web origins whose pages may call the API, separated by commas"),
   setting("jwtSecret", "SECRET", secret, undefined, "shared secret of HS256 tokens", { secret: true, shown: "made once and kept" }),
-  setting("jwtPublicKey", "PEM", text, undefined, "public key (PEM) or key set (JWKS) of EdDSA, ES256 or RS256 tokens, as text or in a file", { secret: true }),
+  setting("jwtPublicKey", "PEM", text, undefined, "public key (PEM) or key set (JWKS) of EdDSA, ES256 or RS256 tokens", { secret: true }),
   setting("jwtAudience", "TEXT", text, undefined, "audience that tokens must name"),
   setting("jwtRequireSandboxId", "BOOL", boolean, false, "refuse tokens that do not name this sandbox in sandbox_id"),
   setting("apiKey", "KEY", secret, undefined, "API key of the sandbox's own entry (X-API-Key)", { secret: true, shown: "made once and kept" }),
@@ -159,12 +159,12 @@ const TABLE = [
 ] as const;
 
 /** All settings, as one list whose entries are alike. */
-export const SETTINGS: readonly Setting[] = TABLE as unknown as readonly Setting[];
+export const SETTINGS: readonly Setting[] = TABLE;
 
 /** Compiles only when the table has a row for every setting. */
 type Missing = Exclude<keyof Settings, (typeof TABLE)[number]["key"]>;
-const complete: [Missing] extends [never] ? true : Missing = true;
-void complete;
+type Complete<T extends never> = T;
+export type EverySettingHasARow = Complete<Missing>;
 
 export function findSetting(key: string): Setting | undefined {
   return SETTINGS.find((candidate) => candidate.key === key);

@@ -27,7 +27,8 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
   if (declared > 0) return request.bytes();
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const part of request.body ?? []) {
+  const body: AsyncIterable<Uint8Array> | undefined = request.body ?? undefined;
+  for await (const part of body ?? []) {
     length += part.byteLength;
     if (length > maxBytes) refuse();
     parts.push(part);

@@ -43,7 +43,7 @@ const TYPES = {
 export interface ReferenceFile {
   readonly path: string;
   readonly summary: string;
-  response(): Response;
+  readonly response: () => Response;
 }
 
 /** The page and its files, by path. */

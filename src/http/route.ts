@@ -78,5 +78,5 @@ export function routesFor<Context>() {
   return <P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
     spec: RouteSpec<Context, P, Q, B>,
     // Safe: the dispatcher parses the input with these very schemas before it calls the handler.
-  ): Route<Context> => spec as unknown as Route<Context>;
+  ): Route<Context> => spec;
 }

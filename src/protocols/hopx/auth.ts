@@ -15,12 +15,16 @@ export async function authenticate(
     case "none":
       return;
     case "api_key":
-      return checkApiKey(apiKey ?? bearer, context);
+      checkApiKey(apiKey ?? bearer, context);
+      return;
     case "page":
       return checkPage(headers, bearer, context);
     case "token":
       if (bearer !== undefined) return context.tokens.check(bearer);
-      if (apiKey !== undefined) return checkApiKey(apiKey, context);
+      if (apiKey !== undefined) {
+        checkApiKey(apiKey, context);
+        return;
+      }
       throw new HttpFault(
         "credential_missing",
         "Authentication required: send the header Authorization: Bearer <token>",

@@ -45,8 +45,8 @@ export async function answerRun(
   { maxOutputBytes, cancelOnDisconnect }: HopxContext,
   style: AnswerStyle,
 ): Promise<Reply> {
-  await using _ = run;
-  request.note({ runId: run.id });
+  await using running = run;
+  request.note({ runId: running.id });
   const outcome = await outcomeOf(run, cancelOnDisconnect ? request.signal : undefined);
   request.note({ end: outcome.end.cause, runMs: Math.round(outcome.durationMs) });
   const body = { ...(await describeRun(run, outcome, maxOutputBytes)), ...style.fields };

@@ -1,8 +1,9 @@
+// @ts-check
 import eslint from "@eslint/js";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["node_modules/", "dist/", ".sanderling/", "runtimes/", "examples/**/*.mjs"] },
+  { ignores: ["node_modules/", "dist/", ".sanderling/", "runtimes/", "**/*.mjs", "eslint.config.js"] },
   eslint.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {
