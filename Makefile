@@ -1,5 +1,5 @@
 # Each target does all set-up it needs and says what it is doing.
-.PHONY: run setup test build bench check format clean
+.PHONY: run setup test build bench docs check format clean
 
 BUN := node_modules/bun/bin/bun.exe
 STAMP := node_modules/.sanderling-installed
@@ -19,6 +19,9 @@ build: $(STAMP)
 
 bench: $(STAMP)
 	@$(BUN) bench/main.ts $(ARGS)
+
+docs: $(STAMP)
+	@$(BUN) scripts/docs.ts
 
 check: $(STAMP)
 	@npm run --silent check
