@@ -4,6 +4,7 @@ a short name that is the same every time, and modules are found in the working d
 Usage: python main.py FILE SHOWN_NAME
 """
 
+import _thread
 import os
 import sys
 
@@ -39,6 +40,24 @@ def _report(error, source, shown):
     traceback.print_exception(type(error), error, trace)
 
 
+def _report_in_thread(args):
+    """As the hook built into Python, which would look for the lines of a traceback in a file of that name."""
+    if args.exc_type is SystemExit or sys.stderr is None:
+        return
+    import traceback
+
+    name = _thread.get_ident() if args.thread is None else args.thread.name
+    print(f"Exception in thread {name}:", file=sys.stderr, flush=True)
+    traceback.print_exception(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _hook_threads():
+    # What `threading` takes as its hook when it is imported; site packages may have done so before us.
+    _thread._excepthook = _report_in_thread
+    if "threading" in sys.modules:
+        sys.modules["threading"].excepthook = _report_in_thread
+
+
 def _run(path, shown):
     with open(path, "rb") as file:
         source = file.read()
@@ -49,6 +68,7 @@ def _run(path, shown):
     sys.modules["__main__"] = main
     sys.argv[:] = [shown]
     sys.path[0] = os.getcwd()
+    _hook_threads()
     try:
         exec(compile(source, shown, "exec", dont_inherit=True), main.__dict__)
     except SystemExit:

@@ -10,12 +10,16 @@ export function addSettings(command: Command, keys?: readonly Setting["key"][]):
   for (const setting of SETTINGS) {
     if (keys !== undefined && !keys.includes(setting.key)) continue;
     const variable = variableName(setting);
-    const flag = setting.secret ? `--${flagName(setting)}-file <FILE>` : `--${flagName(setting)} <${setting.value}>`;
+    const flag = setting.secret
+      ? `--${flagName(setting)}-file <FILE>`
+      : `--${flagName(setting)} <${setting.value}>`;
     const source = setting.secret ? `${variable} or ${variable}_FILE` : variable;
     const help = `${setting.help}${setting.secret ? ", in a file" : ""} [${source}; default: ${setting.shown}]`;
     command.addOption(new Option(flag, help));
   }
-  return command.addOption(new Option("--config <FILE>", "configuration file, TOML or JSON [SANDERLING_CONFIG]"));
+  return command.addOption(
+    new Option("--config <FILE>", "configuration file, TOML or JSON [SANDERLING_CONFIG]"),
+  );
 }
 
 /**

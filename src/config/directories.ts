@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
@@ -19,7 +19,8 @@ export function ownPython(dataDirectory: string): string {
  */
 export function makePrivateDirectory(dataDirectory: string): string {
   const path = join(dataDirectory, "private");
-  mkdirSync(dataDirectory, { recursive: true, mode: 0o755 });
+  // The mask of whoever starts the daemon may take from the mode, and then that user could not pass.
+  if (mkdirSync(dataDirectory, { recursive: true }) !== undefined) chmodSync(dataDirectory, 0o755);
   mkdirSync(path, { recursive: true, mode: 0o700 });
   return path;
 }

@@ -35,7 +35,7 @@ export function processEnvironment(): Readonly<Record<string, string | undefined
 export function readConfig({ flags, environment }: ConfigSources): Config {
   refuseUnknown(environment);
   const path = flags["config"] ?? environment[`${PREFIX}CONFIG`];
-  const file = path === undefined ? {} : readFile(path);
+  const file = path === undefined || path === "" ? {} : readFile(path);
   const values: Record<string, unknown> = {};
   for (const setting of SETTINGS) {
     const found = lookUp(setting, flags, environment, file);
@@ -78,9 +78,7 @@ function lookUp(
   if (valueFile !== undefined)
     return { value: readSecret(valueFile, `${variable}_FILE`), source: `${variable}_FILE` };
   const entry = file[setting.key];
-  return entry === undefined
-    ? undefined
-    : { value: entry, source: `configuration file, ${setting.key}` };
+  return entry === undefined ? undefined : { value: entry, source: `configuration file, ${setting.key}` };
 }
 
 /** For example `hopxPort` is `SANDERLING_HOPX_PORT`. */
@@ -121,10 +119,11 @@ function readFile(path: string): Readonly<Record<string, string>> {
 }
 
 function parseFile(path: string): Readonly<Record<string, unknown>> {
-  const text = readFileSync(path, "utf8");
   try {
+    const text = readFileSync(path, "utf8");
     const parsed: unknown = path.endsWith(".json") ? JSON.parse(text) : Bun.TOML.parse(text);
-    return parsed as Record<string, unknown>;
+    if (typeof parsed === "object" && parsed !== null) return parsed as Record<string, unknown>;
+    throw new Error("expected an object with one entry for each setting");
   } catch (error) {
     throw new ConfigError(`${path}: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -1,3 +1,4 @@
+import { createPublicKey } from "node:crypto";
 import { defaultDataDirectory } from "./directories.ts";
 
 /**
@@ -59,8 +60,8 @@ const list: Parser<readonly string[]> = (value) =>
 
 function integer(least: number, most: number): Parser<number> {
   return (value) => {
-    const number = Number(value);
-    if (Number.isInteger(number) && number >= least && number <= most) return number;
+    const number = /^-?\d+$/.test(value) ? Number(value) : NaN;
+    if (number >= least && number <= most) return number;
     throw new Error(`expected a whole number from ${least} to ${most}, got ${JSON.stringify(value)}`);
   };
 }
@@ -92,6 +93,38 @@ function bytes(least: number): Parser<number> {
       `expected a size of at least ${least} bytes such as 65536 or 64MiB, got ${JSON.stringify(value)}`,
     );
   };
+}
+
+function url(value: string): string {
+  if (/^https?:\/\//i.test(value) && URL.canParse(value)) return value;
+  throw new Error(`expected an address such as https://agent.example, got ${JSON.stringify(value)}`);
+}
+
+/** What was given is not repeated: it may be the private key by mistake. */
+function publicKey(value: string): string {
+  if (value.trimStart().startsWith("{") ? isKeySet(value) : isPublicKey(value)) return value;
+  throw new Error(
+    "expected a public key (-----BEGIN PUBLIC KEY----- of Ed25519, P-256 or RSA) or a key set (JWKS)",
+  );
+}
+
+function isPublicKey(pem: string): boolean {
+  if (!pem.trimStart().startsWith("-----BEGIN PUBLIC KEY-----")) return false;
+  try {
+    const { asymmetricKeyType: type, asymmetricKeyDetails: details } = createPublicKey(pem);
+    return type === "ed25519" || type === "rsa" || (type === "ec" && details?.namedCurve === "prime256v1");
+  } catch {
+    return false;
+  }
+}
+
+function isKeySet(json: string): boolean {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "object" && value !== null && ("keys" in value || "kty" in value);
+  } catch {
+    return false;
+  }
 }
 
 function secret(value: string): string {
@@ -131,11 +164,11 @@ const TABLE = [
   setting("host", "ADDRESS", text, "127.0.0.1", "address to listen on; beyond loopback a credential must be given"),
   setting("hopxPort", "PORT", port, 7777, "port of the HopX VM Agent API; 0 takes a free one"),
   setting("execdPort", "PORT", port, undefined, "port of the OpenSandbox Execution API; reserved, not served by this version"),
-  setting("publicUrl", "URL", text, undefined, "address that clients are told to reach the VM Agent API at", { shown: "the address of the request" }),
+  setting("publicUrl", "URL", url, undefined, "address that clients are told to reach the VM Agent API at", { shown: "the address of the request" }),
   setting("allowedHosts", "NAMES", list, [], "further host names that requests may name, separated by commas (against DNS rebinding)"),
   setting("allowedOrigins", "ORIGINS", list, [], "web origins whose pages may call the API, separated by commas"),
   setting("jwtSecret", "SECRET", secret, undefined, "shared secret of HS256 tokens", { secret: true, shown: "made once and kept" }),
-  setting("jwtPublicKey", "PEM", text, undefined, "public key (PEM) or key set (JWKS) of EdDSA, ES256 or RS256 tokens", { secret: true }),
+  setting("jwtPublicKey", "PEM", publicKey, undefined, "public key (PEM) or key set (JWKS) of EdDSA, ES256 or RS256 tokens", { secret: true }),
   setting("jwtAudience", "TEXT", text, undefined, "audience that tokens must name"),
   setting("jwtRequireSandboxId", "BOOL", boolean, false, "refuse tokens that do not name this sandbox in sandbox_id"),
   setting("apiKey", "KEY", secret, undefined, "API key of the sandbox's own entry (X-API-Key)", { secret: true, shown: "made once and kept" }),
@@ -148,7 +181,7 @@ const TABLE = [
   setting("containment", "WORD", oneOf("auto", "process_group"), "auto", "how runs are kept together: auto takes cgroups where they may be written"),
   setting("maxRuns", "N", integer(1, 100_000), 256, "runs under way at once; more get 429"),
   setting("maxBodyBytes", "SIZE", bytes(1024), 16 * 2 ** 20, "largest request body"),
-  setting("maxOutputBytes", "SIZE", bytes(1024), 8 * 2 ** 20, "output kept for a JSON answer, each stream; of more the newest is kept and the answer says so"),
+  setting("maxOutputBytes", "SIZE", bytes(1024), 2 * 2 ** 20, "output kept for a JSON answer, each stream; of more the newest is kept and the answer says so"),
   setting("journalBytes", "SIZE", bytes(1024), 64 * 2 ** 20, "output kept of a run, each stream; of more the newest is kept"),
   setting("journalMemoryBytes", "SIZE", bytes(1024), 256 * 2 ** 10, "output of a run kept in memory before it goes to a file"),
   setting("killGraceMs", "MS", integer(0, 60_000), 2000, "between SIGTERM and SIGKILL after a timeout or a cancel"),

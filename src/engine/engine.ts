@@ -64,7 +64,7 @@ export class Engine implements AsyncDisposable {
   readonly #options: EngineOptions;
   readonly #environment: Environment;
   readonly #user: RunUser | undefined;
-  readonly #scratch = new Scratch();
+  readonly #scratch: Scratch;
   readonly #resources = new AsyncDisposableStack();
 
   /** @throws EngineError when the workspace or the data directory cannot be used. */
@@ -87,50 +87,62 @@ export class Engine implements AsyncDisposable {
       owner: this.#user,
       onFallback: options.onNotice,
     });
-    this.#resources.use(this.#scratch);
+    const journal = this.#journalOptions();
+    this.#scratch = this.#resources.use(new Scratch());
     const containment = openContainment(options.containment);
     this.containment = containment.report;
     if (containment.report.kind === "process_group" || process.pid === 1)
       this.#resources.use(reapOrphans(isLivingChild));
     this.#resources.use(containment);
-    this.runs = this.#resources.use(
-      new RunTable({ ...options, containment, journal: this.#journalOptions() }),
-    );
+    this.runs = this.#resources.use(new RunTable({ ...options, containment, journal }));
   }
 
   /** The languages of this machine, with the program of each or undefined. */
   languages(): { language: Language; program: string | undefined }[] {
-    const { programs } = this.#options;
+    const context = { programs: this.#options.programs, user: this.#user };
     return LANGUAGES.map((language) => ({
       language,
-      program: findProgram(language, this.#environment, programs),
+      program: findProgram(language, this.#environment, context),
     }));
   }
 
   /** @throws EngineError `invalid` for a bad directory or variable, `busy`, `unsupported`. */
   startCommand(request: CommandRequest): Promise<ProcessRun> {
+    if (request.argv.some((argument) => argument.includes("\0")))
+      return Promise.reject(new EngineError("invalid", "Cannot pass an argument with a NUL byte"));
     return this.runs.start((id) => Promise.resolve({ ...this.#place(id, request), argv: request.argv }));
   }
 
   /** Runs a program once, in a process of its own. @throws EngineError as `startCommand`. */
   async startCode(request: CodeRequest): Promise<ProcessRun> {
-    const run = await this.runs.start(async (id) => {
-      const place = this.#place(id, request);
-      const context = { scratch: this.#scratch, user: this.#user, programs: this.#options.programs };
-      try {
+    const context = { scratch: this.#scratch, user: this.#user, programs: this.#options.programs };
+    let written: RunId | undefined;
+    try {
+      const run = await this.runs.start(async (id) => {
+        const place = this.#place(id, request);
+        written = id;
         return { ...place, argv: await planScript(id, request.language, request.code, place, context) };
-      } catch (error) {
-        await removeScript(this.#scratch, id);
-        throw error;
-      }
-    });
-    void run.outcome.then(() => removeScript(this.#scratch, run.id));
-    return run;
+      });
+      void run.outcome.then(() => this.#discard(run.id));
+      return run;
+    } catch (error) {
+      if (written !== undefined) await this.#discard(written);
+      throw error;
+    }
   }
 
   /** Ends everything that runs, then removes what the engine made, in reverse order of making. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
+  }
+
+  /** A survivor may still write there; then the rest goes with the engine. */
+  async #discard(id: RunId): Promise<void> {
+    try {
+      await removeScript(this.#scratch, id);
+    } catch (cause) {
+      this.#options.onNotice("cannot remove the files of a run", { id, cause: String(cause) });
+    }
   }
 
   #place(id: RunId, request: RunRequest): Omit<ProcessRunSpec, "id" | "argv"> {
@@ -146,8 +158,17 @@ export class Engine implements AsyncDisposable {
   }
 
   #journalOptions() {
-    const directory = join(this.#options.dataDirectory, "private", "journals");
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const { dataDirectory } = this.#options;
+    const directory = join(dataDirectory, "private", "journals");
+    try {
+      // Open to all by itself: users that run code find the product's own Python there.
+      mkdirSync(dataDirectory, { recursive: true, mode: 0o755 });
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      throw new EngineError("unavailable", `Cannot use ${dataDirectory} for data: ${String(cause)}`, {
+        cause,
+      });
+    }
     return {
       directory,
       memoryBytes: this.#options.journalMemoryBytes,
@@ -172,7 +193,7 @@ export function languageNamed(name: string): Language {
 }
 
 function openContainment(wanted: EngineOptions["containment"]): Containment {
-  const cgroup = wanted === "auto" ? openCgroupContainment() : undefined;
+  const cgroup = wanted === "auto" ? openCgroupContainment({ endStale: true }) : undefined;
   return cgroup ?? openProcessGroupContainment();
 }
 

@@ -110,7 +110,7 @@ export function describeEnd(end: RunEnd): string {
     case "signalled":
       return `killed by ${end.signal}`;
     case "timed_out":
-      return `timed out after ${end.afterMs / 1000} seconds`;
+      return `timed out after ${end.afterMs / 1000} s`;
     case "cancelled":
       return `cancelled (${end.reason.replace("_", " ")})`;
     case "out_of_memory":

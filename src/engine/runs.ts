@@ -12,7 +12,7 @@ export class RunTable implements AsyncDisposable {
   readonly #options: RunTableOptions;
   readonly #runs = new Map<RunId, ProcessRun>();
   /** Runs admitted but not yet started, while their files are written. */
-  #reserved = 0;
+  readonly #starting = new Set<Promise<ProcessRun>>();
   #isClosing = false;
   #total = 0;
 
@@ -22,7 +22,7 @@ export class RunTable implements AsyncDisposable {
 
   /** Runs under way; those that ended but left something running are not counted. */
   get active(): number {
-    let count = this.#reserved;
+    let count = this.#starting.size;
     for (const run of this.#runs.values()) if (!run.hasEnded) count++;
     return count;
   }
@@ -38,15 +38,12 @@ export class RunTable implements AsyncDisposable {
    */
   async start(prepare: (id: RunId) => Promise<Omit<ProcessRunSpec, "id">>): Promise<ProcessRun> {
     this.#admit();
-    const id = newRunId();
-    this.#reserved++;
+    const starting = this.#start(prepare);
+    this.#starting.add(starting);
     try {
-      const spec = await prepare(id);
-      // The shutdown may have begun while the files were written.
-      if (this.#isClosing) this.#refuseClosing();
-      return this.#add(new ProcessRun({ ...spec, id }, this.#options));
+      return await starting;
     } finally {
-      this.#reserved--;
+      this.#starting.delete(starting);
     }
   }
 
@@ -64,6 +61,7 @@ export class RunTable implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true;
+    await Promise.allSettled(this.#starting);
     await Promise.all([...this.#runs.values()].map((run) => run.destroy()));
   }
 
@@ -74,6 +72,14 @@ export class RunTable implements AsyncDisposable {
       "busy",
       `Cannot start another run: ${this.#options.maxRuns} are under way, which is the limit`,
     );
+  }
+
+  async #start(prepare: (id: RunId) => Promise<Omit<ProcessRunSpec, "id">>): Promise<ProcessRun> {
+    const id = newRunId();
+    const spec = await prepare(id);
+    // The shutdown may have begun while the files were written.
+    if (this.#isClosing) this.#refuseClosing();
+    return this.#add(new ProcessRun({ ...spec, id }, this.#options));
   }
 
   #refuseClosing(): never {

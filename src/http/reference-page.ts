@@ -6,7 +6,8 @@ import script from "swagger-ui-dist/swagger-ui-bundle.js" with { type: "file" };
 
 const START = `
 window.ui = SwaggerUIBundle({
-  url: "openapi.json",
+  // Without the credentials that a person may have put into the page's address.
+  url: new URL("openapi.json", location.origin + location.pathname).href,
   dom_id: "#reference",
   deepLinking: true,
   validatorUrl: null,

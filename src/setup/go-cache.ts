@@ -11,7 +11,7 @@ export async function setUpGo(packages: readonly string[], context: SetupContext
   if (result.state === "failed") return result;
   const env = runEnvironment(context);
   const go = findLanguage("go");
-  const program = go && findProgram(go, env, {});
+  const program = go && findProgram(go, env, { user: undefined, programs: {} });
   if (program === undefined) return result;
   context.output.print("==> go build std (fills the build cache of the user that code runs as)");
   const { succeeded, ending } = await runTool([program, "build", "std"], {

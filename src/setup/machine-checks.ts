@@ -16,7 +16,7 @@ export function system(): Finding {
 export async function containment({ settings }: Config): Promise<Finding> {
   const fix = "let the daemon write its cgroup (a container: a writable /sys/fs/cgroup)";
   try {
-    const cgroup = settings.containment === "auto" ? openCgroupContainment() : undefined;
+    const cgroup = settings.containment === "auto" ? openCgroupContainment({ endStale: false }) : undefined;
     await using opened = cgroup ?? openProcessGroupContainment();
     const { kind, detail, enforces } = opened.report;
     const limits = Object.entries(enforces);

@@ -35,7 +35,7 @@ async function findPart(part: string, context: SetupContext): Promise<string | u
   const env = runEnvironment(context);
   const language = LANGUAGES.find(({ setup }) => setup === part);
   if (language === undefined) return undefined;
-  const program = findProgram(language, env, {});
+  const program = findProgram(language, env, { user: context.user, programs: {} });
   if (program === undefined) return undefined;
   const answer = await askVersion([program, ...language.version], env, context.user);
   return answer.state === "answered" ? `${answer.version} (${program})` : undefined;

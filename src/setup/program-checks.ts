@@ -1,7 +1,7 @@
 import type { Config } from "../config/read.ts";
 import { LANGUAGES, type Language } from "../engine/code/languages.ts";
 import { findProgram } from "../engine/code/script.ts";
-import { findUser } from "../engine/user.ts";
+import { findUser, type RunUser } from "../engine/user.ts";
 import { runEnvironment } from "./context.ts";
 import { describe, finding, type Finding } from "./finding.ts";
 import { askVersion } from "./version.ts";
@@ -19,8 +19,8 @@ export function languages(config: Config): Promise<Finding>[] {
 async function examineLanguage(language: Language, { settings, ...config }: Config): Promise<Finding> {
   const fix = `sanderling setup ${language.setup}`;
   const python = settings.python === undefined ? {} : { python: settings.python };
-  return ask(language.title, language.version, { settings, ...config }, fix, (env) =>
-    findProgram(language, env, python),
+  return ask(language.title, language.version, { settings, ...config }, fix, (env, user) =>
+    findProgram(language, env, { user, programs: python }),
   );
 }
 
@@ -42,12 +42,12 @@ async function ask(
   version: readonly string[],
   { settings, inheritedEnvironment: environment }: Config,
   fix: string,
-  find: (env: ReturnType<typeof runEnvironment>) => string | undefined,
+  find: (env: ReturnType<typeof runEnvironment>, user: RunUser | undefined) => string | undefined,
 ): Promise<Finding> {
   try {
     const user = settings.runAs === undefined ? undefined : findUser(settings.runAs);
     const env = runEnvironment({ dataDirectory: settings.dataDir, user, environment });
-    const program = find(env);
+    const program = find(env, user);
     if (program === undefined) return finding(capability, "missing", "not found in PATH", { fix });
     const answer = await askVersion([program, ...version], env, user);
     if (answer.state === "answered") return finding(capability, "ok", program, { version: answer.version });

@@ -5,14 +5,15 @@ import type { Argv, PlanContext } from "./languages.ts";
 
 /**
  * $1 go, $2 overlay, $3 the source's true path, $4 the binary to make, $5 "keep" or "". The compiler names the
- * true path in its messages; the user knows it as ./main.go. The binary appears under its name only when it is
+ * true path in its messages, absolute or relative; the user knows it as ./main.go. The binary appears under its name only when it is
  * whole; the shell becomes the program.
  */
 const BUILD_AND_RUN = `
 mkdir -p "\${4%/*}" || exit 1
 "$1" build -overlay "$2" -o "$4.$$" main.go 2>"$3.log"
 status=$?
-sed "s#$3#./main.go#g" "$3.log" >&2
+run=\${3%/main.go}
+sed "s#[^[:space:]]*/\${run##*/}/main[.]go#./main.go#g" "$3.log" >&2
 [ "$status" = 0 ] || exit 1
 if [ "$5" = keep ]; then mv -f "$4.$$" "$4" && exec "$4"; fi
 exec "$4.$$"`;

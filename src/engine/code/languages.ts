@@ -1,4 +1,3 @@
-import { transform } from "sucrase";
 import type { Environment } from "../environment.ts";
 import { planGo } from "./go.ts";
 import { planJava } from "./java.ts";
@@ -17,9 +16,9 @@ export interface PlanContext {
   /** Where the user's programs may keep what they build, as an absolute path. */
   readonly cache: string;
   /** Absolute path of a file that travels with the product. */
-  runtime(name: RuntimeFile): string;
+  readonly runtime: (name: RuntimeFile) => string;
   /** Writes a file into the run's own directory, which is removed after the run. */
-  write(name: string, content: string): Promise<string>;
+  readonly write: (name: string, content: string) => Promise<string>;
 }
 
 export type Argv = readonly [string, ...string[]];
@@ -85,7 +84,7 @@ export const LANGUAGES: readonly Language[] = [
     plan: async ({ program, runtime, write, code }) => [
       program,
       runtime("node/main.cjs"),
-      await write("main.ts", withoutTypes(code)),
+      await write("main.ts", await withoutTypes(code)),
       "main.ts",
     ],
   },
@@ -128,11 +127,27 @@ export function findLanguage(name: string): Language | undefined {
 }
 
 /** Takes the types out and leaves every line where it is. */
-function withoutTypes(code: string): string {
+async function withoutTypes(code: string): Promise<string> {
+  // Loaded when first needed: it is half the start-up time and memory of everything else.
+  const { transform } = await import("sucrase");
   try {
     return transform(code, { transforms: ["typescript"], disableESTransforms: true }).code;
-  } catch {
-    // Not TypeScript either: Node says what is wrong with it, and where, as the program's own failure.
-    return code;
+  } catch (error) {
+    return syntaxErrorOf(code, error);
   }
+}
+
+/** A program that fails as Node does for the same mistake in JavaScript: Node itself would stop at a type. */
+function syntaxErrorOf(code: string, error: unknown): string {
+  const message = (error instanceof Error ? error.message : String(error)).replace(/ \(\d+:\d+\)$/, "");
+  const { line = 1, column = 1 } = placeOf(error);
+  const quoted = code.split("\n")[line - 1] ?? "";
+  const shown = `:${line}\n${quoted}\n${" ".repeat(column - 1)}^\n\nSyntaxError: ${message}`;
+  return `console.error(__filename + ${JSON.stringify(shown)}); process.exit(1);`;
+}
+
+/** The parser tells the place in a field that its types do not mention. */
+function placeOf(error: unknown): { line?: number; column?: number } {
+  const place = error instanceof Error && "loc" in error ? error.loc : undefined;
+  return typeof place === "object" && place !== null ? place : {};
 }

@@ -27,9 +27,13 @@ export class Scratch implements AsyncDisposable {
     chmodSync(this.path, 0o711);
     for (const [name, text] of Object.entries(FILES)) {
       const file = join(this.path, "runtimes", name);
-      mkdirSync(join(file, ".."), { recursive: true, mode: 0o755 });
+      const directory = join(file, "..");
+      mkdirSync(directory, { recursive: true });
       // `type: "text"` gives a string, whatever the file's ending is declared as.
-      writeFileSync(file, text as unknown as string, { mode: 0o644 });
+      writeFileSync(file, text);
+      // Readable to the users that code runs as, whatever the umask.
+      for (const path of [join(directory, ".."), directory]) chmodSync(path, 0o755);
+      chmodSync(file, 0o644);
     }
   }
 

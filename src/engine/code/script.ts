@@ -6,6 +6,7 @@ import type { Environment } from "../environment.ts";
 import type { RunId } from "../run.ts";
 import type { RunUser } from "../user.ts";
 import type { Argv, Language, LanguageId } from "./languages.ts";
+import { findInPath } from "./programs.ts";
 import type { Scratch } from "./runtimes.ts";
 
 export interface ScriptContext {
@@ -19,13 +20,13 @@ export interface ScriptContext {
 export type Programs = Readonly<Partial<Record<LanguageId, string>>>;
 
 /** The interpreter or compiler of a language in the PATH of a run; undefined when it is not there. */
-export function findProgram(language: Language, env: Environment, programs: Programs): string | undefined {
+export function findProgram(
+  language: Language,
+  env: Environment,
+  { user, programs }: Pick<ScriptContext, "user" | "programs">,
+): string | undefined {
   const configured = programs[language.id];
-  for (const name of configured === undefined ? language.programs : [configured]) {
-    const found = Bun.which(name, { PATH: env["PATH"] ?? "" });
-    if (found !== null) return found;
-  }
-  return undefined;
+  return findInPath(configured === undefined ? language.programs : [configured], env["PATH"] ?? "", user);
 }
 
 /**
@@ -39,7 +40,7 @@ export async function planScript(
   place: { readonly cwd: string; readonly env: Environment },
   { scratch, user, programs }: ScriptContext,
 ): Promise<Argv> {
-  const program = findProgram(language, place.env, programs);
+  const program = findProgram(language, place.env, { user, programs });
   if (program === undefined) {
     throw new EngineError(
       "unsupported",

@@ -1,11 +1,12 @@
-import { existsSync, watch, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, watch, writeFileSync, writeSync, type FSWatcher } from "node:fs";
 import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import { EngineError } from "../error.ts";
 import type { RunUsage } from "../run.ts";
 import type { Place } from "./cgroup.ts";
 import { members, readField, readNumber, tryWrite } from "./cgroup-files.ts";
-import type { Enclosure, LeaderUsage, RunLimits } from "./containment.ts";
-import { signalProcess } from "./libc.ts";
+import type { Enclosure, LeaderUsage, RunLimits, Start } from "./containment.ts";
+import { createPipe, signalProcess } from "./libc.ts";
 import type { Child } from "./spawn.ts";
 
 /** One run's directory in each hierarchy; the first is the one its first process is started in. */
@@ -14,6 +15,7 @@ export type Slot = readonly (Place & { readonly directory: string })[];
 const CPU_PERIOD_MICROSECONDS = 100_000;
 /** A kill takes effect when each process next runs in the kernel; on a loaded machine that is not at once. */
 const KILL_DEADLINE_MS = 10_000;
+const LONGEST_PAUSE_MS = 20;
 
 export class CgroupEnclosure implements Enclosure {
   readonly #slot: Slot;
@@ -21,6 +23,10 @@ export class CgroupEnclosure implements Enclosure {
   /** The directory whose list of members counts. */
   readonly #main: string;
   readonly #onReleased: () => void;
+  readonly #events: string;
+  /** Whoever waits in `emptied`. They share one watcher: of two on one file, closing one may silence the other. */
+  readonly #waiting = new Set<() => void>();
+  #watcher: FSWatcher | undefined;
   #leader: LeaderUsage | undefined;
 
   constructor(slot: Slot, limits: RunLimits, onReleased: () => void) {
@@ -28,26 +34,41 @@ export class CgroupEnclosure implements Enclosure {
     this.#limits = limits;
     this.#onReleased = onReleased;
     this.#main = slot[0]?.directory ?? "";
+    this.#events = join(this.#main, "cgroup.events");
   }
 
   /**
    * A child is born into a version 2 cgroup by clone3, but into those of version 1 only by inheritance. So the
    * spawning thread goes there itself for the moment of the spawn. A thread that moves itself does not wait
    * for the kernel's grace periods as one that moves another process does (0.1 ms against 14 ms, measured;
-   * DESIGN.md, "Cgroups of version 1"). Limits are set when it has left, so that they cannot hit the daemon.
+   * DESIGN.md, "Cgroups of version 1"). Limits are set when it has left, so that they cannot hit the daemon,
+   * and the child waits at a gate until then, so that it cannot run ahead of them.
    */
-  launch(start: (cgroup: string | undefined) => Child): Child {
+  launch(start: Start): Child {
     const inherited = this.#slot.filter(({ version }) => version === 1);
-    for (const place of this.#slot) if (place.version === 2) applyLimits(place, this.#limits);
-    let child: Child;
+    const { memoryBytes, processes, cpus } = this.#limits;
+    const isLimited = [memoryBytes, processes, cpus].some((limit) => limit !== undefined);
+    const gate = isLimited && inherited.length > 0 ? createPipe() : undefined;
     try {
-      for (const { directory } of inherited) writeFileSync(join(directory, "tasks"), "0");
-      child = start(this.#slot.find(({ version }) => version === 2)?.directory);
+      for (const place of this.#slot) if (place.version === 2) applyLimits(place, this.#limits);
+      const child = this.#startInside(inherited, start, gate?.readFd);
+      for (const place of inherited) applyLimits(place, this.#limits);
+      return child;
+    } catch (error) {
+      killMembers(this.#main);
+      throw error;
     } finally {
-      for (const { own } of inherited) writeFileSync(join(own, "tasks"), "0");
+      if (gate) for (const fd of [gate.readFd, gate.writeFd]) closeSync(fd);
     }
-    for (const place of inherited) applyLimits(place, this.#limits);
-    return child;
+  }
+
+  #startInside(inherited: Slot, start: Start, gate: number | undefined): Child {
+    try {
+      for (const { directory } of inherited) moveThisThread(join(directory, "tasks"));
+      return start({ cgroup: this.#slot.find(({ version }) => version === 2)?.directory, gate });
+    } finally {
+      for (const { own } of inherited) moveThisThread(join(own, "tasks"));
+    }
   }
 
   leaderReaped(usage: LeaderUsage): void {
@@ -61,35 +82,42 @@ export class CgroupEnclosure implements Enclosure {
   }
 
   emptied(signal: AbortSignal): Promise<void> {
-    const events = join(this.#main, "cgroup.events");
-    if (!existsSync(events)) return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const check = () => {
-      if (readField(events, "populated") !== 1) resolve();
-    };
-    const watcher = watch(events, check);
+    const { promise, resolve }: PromiseWithResolvers<void> = Promise.withResolvers();
+    this.#waiting.add(resolve);
     signal.addEventListener("abort", () => resolve(), { once: true });
-    check();
-    return promise.finally(() => watcher.close());
+    try {
+      this.#watcher ??= watch(this.#events, () => this.#look());
+      this.#look();
+    } catch {
+      // Version 1 has no such file, and an empty cgroup may have been removed by now.
+      resolve();
+    }
+    return promise.finally(() => {
+      this.#waiting.delete(resolve);
+      if (this.#waiting.size > 0) return;
+      this.#watcher?.close();
+      this.#watcher = undefined;
+    });
   }
 
+  #look(): void {
+    if (readField(this.#events, "populated") !== 1) for (const resolve of this.#waiting) resolve();
+  }
+
+  /** Looks by itself: version 1 tells nobody that a cgroup is empty, and a watcher may miss a change. */
   async kill(): Promise<void> {
-    const deadline = AbortSignal.timeout(KILL_DEADLINE_MS);
-    killMembers(this.#main);
-    await this.emptied(deadline);
-    // Version 1 tells nobody when a cgroup is empty, so there the sweep itself is repeated.
-    while (members(this.#main).length > 0 && !deadline.aborted) {
+    const deadline = performance.now() + KILL_DEADLINE_MS;
+    for (let pauseMs = 0; members(this.#main).length > 0 && performance.now() < deadline; pauseMs++) {
       killMembers(this.#main);
-      await new Promise((resume) => setImmediate(resume));
+      await new Promise((resume) => setTimeout(resume, Math.min(pauseMs, LONGEST_PAUSE_MS)));
     }
   }
 
   usage(): RunUsage {
     return {
-      peakMemoryBytes:
-        this.#first("memory.peak", "memory.max_usage_in_bytes") ?? this.#leader?.maxRssBytes ?? null,
+      peakMemoryBytes: this.#peakMemory() ?? this.#leader?.maxRssBytes ?? null,
       cpuSeconds: this.#cpuSeconds() ?? this.#leader?.cpuSeconds ?? null,
-      peakProcesses: this.#first("pids.peak"),
+      peakProcesses: this.#peakProcesses(),
       oomKills: this.#oomKills(),
     };
   }
@@ -110,14 +138,22 @@ export class CgroupEnclosure implements Enclosure {
     if (this.#slot.every(({ directory }) => !existsSync(directory))) this.#onReleased();
   }
 
-  #first(...names: readonly string[]): number | null {
-    for (const name of names) {
-      for (const { directory } of this.#slot) {
-        const value = readNumber(join(directory, name));
-        if (value !== null) return value;
-      }
-    }
-    return null;
+  #place(controller: string): Slot[number] | undefined {
+    return this.#slot.find(({ controllers }) => controllers.has(controller));
+  }
+
+  #peakMemory(): number | null {
+    const memory = this.#place("memory");
+    if (memory === undefined) return null;
+    return readNumber(
+      join(memory.directory, memory.version === 2 ? "memory.peak" : "memory.max_usage_in_bytes"),
+    );
+  }
+
+  /** In version 1 the spawning thread was in there too, so that a true 1 is told as 2. */
+  #peakProcesses(): number | null {
+    const pids = this.#place("pids");
+    return pids === undefined ? null : readNumber(join(pids.directory, "pids.peak"));
   }
 
   #cpuSeconds(): number | null {
@@ -126,10 +162,20 @@ export class CgroupEnclosure implements Enclosure {
   }
 
   #oomKills(): number {
-    const memory = this.#slot.find(({ controllers }) => controllers.has("memory"));
+    const memory = this.#place("memory");
     if (memory === undefined) return 0;
     const file = memory.version === 2 ? "memory.events" : "memory.oom_control";
     return readField(join(memory.directory, file), "oom_kill") ?? 0;
+  }
+}
+
+/** "0" is the thread that writes (cgroups(7)). Without the truncation of writeFileSync, which costs a call. */
+function moveThisThread(tasks: string): void {
+  const file = openSync(tasks, "r+");
+  try {
+    writeSync(file, "0");
+  } finally {
+    closeSync(file);
   }
 }
 
@@ -141,9 +187,19 @@ export function killMembers(directory: string): void {
   }
 }
 
-/** @throws when the kernel refuses: a limit that is not in force must not look as if it were. */
+/** @throws EngineError when the kernel refuses: a limit not in force must not look as if it were. */
 function applyLimits({ version, controllers, directory }: Slot[number], limits: RunLimits): void {
-  const write = (file: string, value: number | string) => writeFileSync(join(directory, file), String(value));
+  const write = (file: string, value: number | string) => {
+    try {
+      writeFileSync(join(directory, file), String(value));
+    } catch (cause) {
+      throw new EngineError(
+        "invalid",
+        `Cannot limit the run: the kernel does not take ${value} as ${file} (${errorCode(cause)})`,
+        { cause },
+      );
+    }
+  };
   if (limits.memoryBytes !== undefined && controllers.has("memory")) {
     if (version === 2) {
       write("memory.max", limits.memoryBytes);
@@ -165,4 +221,8 @@ function applyLimits({ version, controllers, directory }: Slot[number], limits: 
       write("cpu.cfs_quota_us", quota);
     }
   }
+}
+
+function errorCode(cause: unknown): string {
+  return cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
 }

@@ -29,12 +29,18 @@ export interface Place {
   readonly own: string;
 }
 
-/** Cgroups for runs, or undefined where the machine offers none that may be written. */
-export function openCgroupContainment(): Containment | undefined {
+/**
+ * Cgroups for runs, or undefined where the machine offers none that may be written.
+ * @param options.endStale Whether what a daemon that was killed left running ends here: nobody could ask about
+ * it or stop it any more.
+ */
+export function openCgroupContainment({ endStale }: { readonly endStale: boolean }): Containment | undefined {
+  const name = ownName();
   const places: Place[] = [];
   for (const hierarchy of findHierarchies()) {
     const useful = hierarchy.version === 2 || WANTED.some((name) => hierarchy.controllers.has(name));
-    const place = useful ? claim(hierarchy) : undefined;
+    if (useful && endStale) endWhatIsStale(hierarchy.own);
+    const place = useful ? claim(hierarchy, name) : undefined;
     if (place) places.push(place);
   }
   // Version 2 first: a process can be started inside it, and one write ends all of it.
@@ -45,9 +51,15 @@ export function openCgroupContainment(): Containment | undefined {
   return places.length === 0 ? undefined : new CgroupContainment(places);
 }
 
-function claim(hierarchy: Hierarchy): Place | undefined {
-  removeStale(hierarchy.own);
-  const base = join(hierarchy.own, `${PREFIX}${process.pid}`);
+let opened = 0;
+
+/** Names this process for ever, because a pid alone comes again: in a container the daemon's always does. */
+function ownName(): string {
+  return `${PREFIX}${process.pid}-${readStat(process.pid)?.startTime ?? 0}-${++opened}`;
+}
+
+function claim(hierarchy: Hierarchy, name: string): Place | undefined {
+  const base = join(hierarchy.own, name);
   if (!tryMakeDirectory(base)) return undefined;
   let controllers = hierarchy.controllers;
   if (hierarchy.version === 2) controllers = delegate(hierarchy, base);
@@ -80,11 +92,10 @@ function vacate(own: string): boolean {
   return present.map((pid) => tryWrite(join(leaf, "cgroup.procs"), String(pid))).every(Boolean);
 }
 
-/** What a daemon that was killed left running ends here: nobody could ask about it or stop it any more. */
-function removeStale(own: string): void {
+function endWhatIsStale(own: string): void {
   for (const directory of childDirectories(own)) {
-    const pid = new RegExp(`/${PREFIX}(\\d+)$`).exec(directory)?.[1];
-    if (pid === undefined || (Number(pid) !== process.pid && readStat(Number(pid)) !== undefined)) continue;
+    const [, pid, startTime] = new RegExp(`/${PREFIX}(\\d+)-(\\d+)-\\d+$`).exec(directory) ?? [];
+    if (pid === undefined || readStat(Number(pid))?.startTime === Number(startTime)) continue;
     for (const run of childDirectories(directory)) {
       killMembers(run);
       tryRemoveDirectory(run);

@@ -1,4 +1,4 @@
-import type { Child } from "./spawn.ts";
+import type { Child, SpawnSpec } from "./spawn.ts";
 import type { RunId, RunUsage } from "../run.ts";
 
 /** Limits of one run; absent means the machine's own. Each is enforced by the kernel or refused, never ignored. */
@@ -35,14 +35,16 @@ export interface Containment extends AsyncDisposable {
   open(id: RunId, limits: RunLimits): Enclosure;
 }
 
+export type Start = (place: Pick<SpawnSpec, "cgroup" | "gate">) => Child;
+
 /** Everything that one run starts, also what calls setsid or forks twice. */
 export interface Enclosure {
   /**
    * Starts the first process, by `start`, so that it and everything it starts are members from their first
    * instruction on; limits hold when this returns.
-   * @param start Given the cgroup directory to start in, if there is one.
+   * @param start Given the cgroup directory to start in and the gate to wait at, where there are such.
    */
-  launch(start: (cgroup: string | undefined) => Child): Child;
+  launch(start: Start): Child;
   /** Told that the first process has been reaped: its pid may be another's from now on. */
   leaderReaped(usage: LeaderUsage): void;
   /** Sends a signal to every member. */

@@ -33,6 +33,7 @@ interface Segment {
 
 const MAX_SEGMENTS = 16_384;
 const COARSE_GROUP = 64;
+const NOTHING = new Uint8Array(0);
 const READ_BYTES = 256 * 1024;
 
 /**
@@ -76,7 +77,7 @@ export class Journal {
 
   /** Settles at the next append or `wake`. Ask before looking, or a change in between is missed. */
   changed(): Promise<void> {
-    this.#change ??= Promise.withResolvers<void>();
+    this.#change ??= Promise.withResolvers();
     return this.#change.promise;
   }
 
@@ -98,10 +99,11 @@ export class Journal {
     let at = Math.max(log.start, end - limit);
     while (at < end) {
       const slice = await log.read(at, Math.min(READ_BYTES * 4, end - at));
-      if (slice.bytes.byteLength === 0) break;
+      // Dropped beyond the end asked for, while the read was under way.
+      if (slice.bytes.byteLength === 0 || slice.offset >= end) return { bytes: NOTHING, totalBytes: end };
       // A gap in the middle: what came before it is no longer a tail.
       if (slice.offset > at) parts.length = 0;
-      parts.push(slice.bytes);
+      parts.push(slice.bytes.subarray(0, end - slice.offset));
       at = slice.offset + slice.bytes.byteLength;
     }
     return { bytes: parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts), totalBytes: end };

@@ -1,5 +1,5 @@
 import { dlopen, ptr } from "bun:ffi";
-import { closeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { EngineError } from "../error.ts";
 
@@ -16,10 +16,14 @@ const F_SETFL = 4;
 const FIONREAD = 0x541bn;
 const PR_SET_DUMPABLE = 4;
 const PR_SET_CHILD_SUBREAPER = 36;
+/** As `ls -l /proc/PID/fd` shows it. */
+const STDIN_NAME = new TextEncoder().encode("stdin\0");
 const WNOHANG = 1;
+const MFD_CLOEXEC = 1;
 
 const SYMBOLS = {
   pipe2: { args: ["ptr", "i32"], returns: "i32" },
+  memfd_create: { args: ["ptr", "u32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
   ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
@@ -45,10 +49,16 @@ let loaded: ReturnType<typeof load> | undefined;
 const libc = () => (loaded ??= load());
 
 export interface Pipe {
-  /** Non-blocking; the daemon's end. */
   readonly readFd: number;
   /** Blocking, as programs expect their stdout to be. */
   readonly writeFd: number;
+}
+
+/** A real pipe whose reading end does not block: it is the daemon's. */
+export function createOutputPipe(): Pipe {
+  const pipe = createPipe();
+  libc().fcntl(pipe.readFd, F_SETFL, O_NONBLOCK);
+  return pipe;
 }
 
 /**
@@ -61,8 +71,24 @@ export function createPipe(): Pipe {
     throw new EngineError("unavailable", "Cannot create a pipe: too many open files");
   }
   const [readFd = -1, writeFd = -1] = fds;
-  libc().fcntl(readFd, F_SETFL, O_NONBLOCK);
   return { readFd, writeFd };
+}
+
+/**
+ * A file without a name that holds `bytes`, to be read from its start. Bun makes such files for stdin too, but
+ * closes them only when it collects its garbage, and does not know how much memory they take.
+ */
+export function createMemoryFile(bytes: Uint8Array): number {
+  const fd = libc().memfd_create(ptr(STDIN_NAME), MFD_CLOEXEC);
+  if (fd < 0) throw new EngineError("unavailable", "Cannot keep stdin in memory: too many open files");
+  try {
+    // Written by position, so that the descriptor itself stays at the start.
+    for (let at = 0; at < bytes.byteLength;) at += writeSync(fd, bytes, at, bytes.byteLength - at, at);
+    return fd;
+  } catch (cause) {
+    closeSync(fd);
+    throw new EngineError("unavailable", "Cannot keep stdin in memory", { cause });
+  }
 }
 
 const available = new Int32Array(1);

@@ -1,6 +1,13 @@
 import type { RunId, RunUsage } from "../run.ts";
 import { EngineError } from "../error.ts";
-import type { Containment, ContainmentReport, Enclosure, LeaderUsage, RunLimits } from "./containment.ts";
+import type {
+  Containment,
+  ContainmentReport,
+  Enclosure,
+  LeaderUsage,
+  RunLimits,
+  Start,
+} from "./containment.ts";
 import { becomeSubreaper, signalProcess } from "./libc.ts";
 import type { Child } from "./spawn.ts";
 import { isSame, listProcesses, readStat, startEnvironment, type ProcessStat } from "./proc.ts";
@@ -76,8 +83,8 @@ class GroupEnclosure implements Enclosure {
     return this.#released;
   }
 
-  launch(start: (cgroup: string | undefined) => Child): Child {
-    const child = start(undefined);
+  launch(start: Start): Child {
+    const child = start({});
     this.#leader = readStat(child.pid);
     return child;
   }

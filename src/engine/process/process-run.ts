@@ -1,10 +1,19 @@
-import type { CancelReason, RunEnd, RunEvent, RunId, RunOutcome, Stream } from "../run.ts";
+import { closeSync } from "node:fs";
+import {
+  STREAMS,
+  type CancelReason,
+  type RunEnd,
+  type RunEvent,
+  type RunId,
+  type RunOutcome,
+  type Stream,
+} from "../run.ts";
 import type { Containment, Enclosure, RunLimits } from "./containment.ts";
-import { Journal, JOURNAL_START, type Cursor, type JournalOptions } from "./journal.ts";
+import { Journal, JOURNAL_START, type Cursor, type JournalEntry, type JournalOptions } from "./journal.ts";
 import { PipeReader } from "./pipe-reader.ts";
 import { spawn, SpawnFailure, type Child, type ChildExit, type SpawnSpec } from "./spawn.ts";
 
-export interface ProcessRunSpec extends Omit<SpawnSpec, "cgroup" | "openFiles"> {
+export interface ProcessRunSpec extends Omit<SpawnSpec, "cgroup" | "gate" | "openFiles"> {
   readonly id: RunId;
   readonly limits: RunLimits;
   /** Wall time in milliseconds; absent means none. */
@@ -22,6 +31,8 @@ type Stop = Extract<RunEnd, { cause: "timed_out" | "cancelled" }>;
 
 /** After SIGKILL; a process that is still there then hangs in the kernel and its end is not known. */
 const LOST_AFTER_MS = 10_000;
+/** A longer timer would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const NO_USAGE = { peakMemoryBytes: null, cpuSeconds: null, peakProcesses: null, oomKills: 0 };
 
 /**
@@ -47,7 +58,7 @@ export class ProcessRun implements AsyncDisposable {
   readonly #settle: (outcome: RunOutcome) => void;
   #outcome: RunOutcome | undefined;
   #stop: Stop | undefined;
-  #graceOver = Promise.withResolvers<void>();
+  readonly #graceOver: PromiseWithResolvers<void> = Promise.withResolvers();
   #outputBytes = 0;
 
   /**
@@ -99,20 +110,21 @@ export class ProcessRun implements AsyncDisposable {
     return true;
   }
 
-  /** Everything from `cursor` on, as it happens, up to and including the end. */
+  /** Everything from `cursor` on, as it happens, up to and including the end; survivors print after that. */
   async *events(cursor: Cursor = JOURNAL_START): AsyncGenerator<RunEvent, void> {
     if (this.pid !== undefined) yield { type: "started", id: this.id, pid: this.pid };
     const reader = this.journal.read(cursor);
     for (;;) {
       const changed = this.journal.changed();
-      const outcome = this.#outcome;
-      for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) yield entry;
-      if (outcome) {
-        yield { type: "ended", end: outcome.end, usage: outcome.usage };
-        return;
-      }
-      await changed;
+      const ended = this.#outcome;
+      if (ended && STREAMS.every((stream) => reader.cursor[stream] >= ended.totals[stream])) break;
+      const entry = await reader.next();
+      if (entry) yield* upTo(this.#outcome?.totals, entry);
+      else if (ended) break;
+      else await changed;
     }
+    const { end, usage } = await this.outcome;
+    yield { type: "ended", end, usage };
   }
 
   /** Stops what runs and frees the journal; survivors' later output is read and thrown away. */
@@ -129,17 +141,26 @@ export class ProcessRun implements AsyncDisposable {
   }
 
   #start(): Child | undefined {
-    const { limits } = this.#spec;
+    const { openFiles } = this.#spec.limits;
+    let child: Child | undefined;
     try {
-      return this.#enclosure.launch((cgroup) =>
-        spawn({ ...this.#spec, cgroup, openFiles: limits.openFiles }),
-      );
+      return this.#enclosure.launch((place) => (child = spawn({ ...this.#spec, ...place, openFiles })));
     } catch (error) {
-      this.#enclosure.release();
+      void this.#abandon(child);
       if (!(error instanceof SpawnFailure)) throw error;
       this.#finish({ cause: "could_not_start", reason: error.reason, message: error.message });
       return undefined;
     }
+  }
+
+  /** The kernel may have refused a limit when the child already ran. */
+  async #abandon(child: Child | undefined): Promise<void> {
+    if (child) {
+      closeSync(child.stdout);
+      closeSync(child.stderr);
+      await this.#enclosure.kill();
+    }
+    this.#enclosure.release();
   }
 
   #record(stream: Stream, bytes: Uint8Array): Promise<void> | undefined {
@@ -167,8 +188,7 @@ export class ProcessRun implements AsyncDisposable {
       return;
     }
     this.#enclosure.leaderReaped(exit);
-    if (this.#stop) await this.#endTree();
-    await Promise.all(this.#readers.map((reader) => reader.drained()));
+    await this.#drain();
     const end = this.#judge(exit);
     if (end.cause === "out_of_memory" && !this.#stop) await this.#enclosure.kill();
     this.#finish(end);
@@ -183,6 +203,16 @@ export class ProcessRun implements AsyncDisposable {
       this.#graceOver.resolve();
       void this.#enclosure.kill();
     });
+  }
+
+  /** The output limit or the timeout may be met in what is read after the exit: that ends the tree as well. */
+  async #drain(): Promise<void> {
+    let stop: Stop | undefined;
+    do {
+      stop = this.#stop;
+      if (stop) await this.#endTree();
+      await Promise.all(this.#readers.map((reader) => reader.drained()));
+    } while (stop !== this.#stop);
   }
 
   /** The first process may have heeded SIGTERM while others still clean up: they get the rest of the grace. */
@@ -225,9 +255,19 @@ export class ProcessRun implements AsyncDisposable {
   }
 }
 
+/** The part of an entry that lies before the totals of a run that has ended. */
+function* upTo(totals: Cursor | undefined, entry: JournalEntry): Generator<JournalEntry, void> {
+  const room = (totals?.[entry.stream] ?? Number.POSITIVE_INFINITY) - entry.offset;
+  if (room <= 0) return;
+  if (entry.type === "dropped") yield { ...entry, length: Math.min(entry.length, room) };
+  else yield room >= entry.bytes.byteLength ? entry : { ...entry, bytes: entry.bytes.subarray(0, room) };
+}
+
 /** A timer that ends with the run and does not keep the daemon alive. */
 function after(ms: number, life: AbortSignal, act: () => void): void {
   if (life.aborted) return;
-  const timer = setTimeout(act, ms);
+  const isFar = ms > LONGEST_TIMER_MS;
+  const next = isFar ? () => after(ms - LONGEST_TIMER_MS, life, act) : act;
+  const timer = setTimeout(next, isFar ? LONGEST_TIMER_MS : ms);
   life.addEventListener("abort", () => clearTimeout(timer), { once: true });
 }

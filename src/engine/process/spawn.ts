@@ -1,8 +1,9 @@
-import { closeSync, existsSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants as access, existsSync, statSync } from "node:fs";
 import { constants } from "node:os";
+import { resolve as resolvePath } from "node:path";
 import type { SignalName, StartFailure } from "../run.ts";
 import type { RunUser } from "../user.ts";
-import { createPipe } from "./libc.ts";
+import { createMemoryFile, createOutputPipe, type Pipe } from "./libc.ts";
 
 export interface SpawnSpec {
   /** The program and its arguments; the program is looked up in the PATH of `env`. */
@@ -14,6 +15,8 @@ export interface SpawnSpec {
   /** Absent: the daemon's own user. */
   readonly user?: RunUser | undefined;
   readonly cgroup?: string | undefined;
+  /** A pipe to read: the program begins when its other end is closed. */
+  readonly gate?: number | undefined;
   /** Open files of each process. */
   readonly openFiles?: number | undefined;
 }
@@ -57,16 +60,20 @@ export function isLivingChild(pid: number): boolean {
  * @throws SpawnFailure when the program or the directory is not there or may not be used.
  */
 export function spawn(spec: SpawnSpec): Child {
-  const stdout = createPipe();
-  const stderr = createPipe();
+  const { stdin, stdout, stderr } = createStreams(spec);
   const { promise: exited, resolve } = Promise.withResolvers<ChildExit>();
   try {
-    const child = Bun.spawn([...withUser(spec, withOpenFiles(spec))], {
+    const argv = withGate(spec, withUser(spec, withOpenFiles(spec)));
+    if (argv !== spec.argv) refuseMissing(spec);
+    const child = Bun.spawn([...argv], {
       cwd: spec.cwd,
       env: spec.env,
-      stdin: spec.stdin ?? "ignore",
-      stdout: stdout.writeFd,
-      stderr: stderr.writeFd,
+      stdio: [
+        stdin ?? "ignore",
+        stdout.writeFd,
+        stderr.writeFd,
+        ...(spec.gate === undefined ? [] : [spec.gate]),
+      ],
       detached: true,
       ...(spec.cgroup === undefined ? {} : { cgroup: spec.cgroup }),
       ...(spec.user === undefined || switchesByHelper(spec.user)
@@ -90,9 +97,49 @@ export function spawn(spec: SpawnSpec): Child {
     closeSync(stderr.readFd);
     throw explain(spec, cause);
   } finally {
+    if (stdin !== undefined) closeSync(stdin);
     closeSync(stdout.writeFd);
     closeSync(stderr.writeFd);
   }
+}
+
+function createStreams(spec: SpawnSpec): { stdin: number | undefined; stdout: Pipe; stderr: Pipe } {
+  const made: number[] = [];
+  const pipe = () => {
+    const created = createOutputPipe();
+    made.push(created.readFd, created.writeFd);
+    return created;
+  };
+  try {
+    const [stdout, stderr] = [pipe(), pipe()];
+    return { stdin: spec.stdin && createMemoryFile(spec.stdin), stdout, stderr };
+  } catch (error) {
+    made.forEach((fd) => closeSync(fd));
+    throw error;
+  }
+}
+
+/** What the kernel says of a missing program, where a helper would start and fail in its place. */
+function refuseMissing(spec: SpawnSpec): void {
+  const [program] = spec.argv;
+  const path = locate(spec);
+  if (path === null) throw new SpawnFailure("program_not_found", `${program}: not found`);
+  try {
+    accessSync(path, access.X_OK);
+  } catch {
+    throw new SpawnFailure("not_executable", `${program}: cannot be executed`);
+  }
+}
+
+function locate({ argv: [program], cwd, env }: SpawnSpec): string | null {
+  if (!program.includes("/")) return Bun.which(program, { PATH: env["PATH"] ?? "" });
+  const path = resolvePath(cwd, program);
+  return existsSync(path) ? path : null;
+}
+
+/** The shell waits for the end of the pipe on descriptor 3 and then becomes the program, without it. */
+function withGate({ gate }: SpawnSpec, argv: readonly string[]): readonly string[] {
+  return gate === undefined ? argv : ["/bin/sh", "-c", 'read -r _ <&3; exec "$@" 3<&-', "sh", ...argv];
 }
 
 /** `ulimit` sets the soft and the hard limit of the shell, which then becomes the program. */
@@ -121,17 +168,15 @@ function signalName(signal: NodeJS.Signals | number | null): SignalName | null {
   return (known ?? `SIGRTMIN+${signal - 34}`) as SignalName;
 }
 
-function explain({ argv, cwd, env }: SpawnSpec, cause: unknown): Error {
+function explain(spec: SpawnSpec, cause: unknown): Error {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  const [program] = argv;
+  const { cwd } = spec;
+  const [program] = spec.argv;
   if (code === "ENOTDIR" || (code === "ENOENT" && !isDirectory(cwd))) {
     return new SpawnFailure("directory_not_found", `no such directory: ${cwd}`);
   }
   if (code === "ENOENT") {
-    const interpreter = program.includes("/")
-      ? existsSync(program)
-      : Bun.which(program, { PATH: env["PATH"] ?? "" });
-    const what = interpreter ? `${program}: its interpreter is missing` : `${program}: not found`;
+    const what = locate(spec) === null ? `${program}: not found` : `${program}: its interpreter is missing`;
     return new SpawnFailure("program_not_found", what);
   }
   if (code === "EACCES" && !program.includes("/"))

@@ -46,7 +46,7 @@ export const executeRequest = z
       .describe("Seconds; default 60. Above 300 counts as 300 unless the request carries workdir"),
     ...place,
   })
-  .meta({ id: "ExecuteRequest" });
+  .meta({ id: "ExecuteRequest", example: { code: "print(6 * 7)", language: "python" } });
 
 export const commandRequest = z
   .object({
@@ -58,7 +58,7 @@ export const commandRequest = z
     timeout: seconds.nullish().describe("Seconds; default 30"),
     ...place,
   })
-  .meta({ id: "CommandRequest" });
+  .meta({ id: "CommandRequest", example: { command: "echo hi" } });
 
 export const end = z
   .object({

@@ -124,3 +124,22 @@ test("more runs at once than allowed get 429 with Retry-After", async () => {
   await Bun.spawn(["sh", "-c", `until [ -p ${gate} ]; do :; done; echo go > ${gate}`]).exited;
   expect((await first).body.stdout).toBe("open\n");
 });
+
+test("a command that writes 1 GiB costs the daemon less than 64 MiB of memory, and the answer says how much it was", async () => {
+  await using other = await TestDaemon.start();
+  await other.post("/commands/run", { command: "true" });
+  const before = await peakMemory(other);
+  for (const command of ["head -c 1073741824 /dev/zero", "yes | head -c 1073741824"]) {
+    const { status, body } = await other.post("/commands/run", { command, timeout: 100 });
+    expect(status).toBe(200);
+    expect(body.truncated).toEqual([{ stream: "stdout", total_bytes: 2 ** 30, kept_bytes: 2 ** 21 }]);
+    expect(body.stdout.length).toBe(2 ** 21);
+  }
+  expect((await peakMemory(other)) - before).toBeLessThan(64 * 2 ** 20);
+}, 120_000);
+
+/** The most memory a daemon ever held, in bytes. */
+async function peakMemory({ child }: TestDaemon): Promise<number> {
+  const status = await Bun.file(`/proc/${child.pid}/status`).text();
+  return Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1]) * 1024;
+}

@@ -1,0 +1,45 @@
+/**
+ * Runs a child that writes 1 GiB and prints, as JSON, what this process needed for it. A process of its own,
+ * so that nothing else is in its memory.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Engine } from "../../src/engine/engine.ts";
+
+const root = await mkdtemp(join(tmpdir(), "write-gib-"));
+try {
+  await using engine = new Engine({
+    workspace: join(root, "workspace"),
+    dataDirectory: join(root, "data"),
+    inheritedEnvironment: { PATH: process.env["PATH"] ?? "" },
+    programs: {},
+    runAs: undefined,
+    containment: "auto",
+    maxRuns: 2,
+    killGraceMs: 500,
+    journalMemoryBytes: 256 * 1024,
+    journalBytes: 64 * 1024 * 1024,
+    onNotice: () => undefined,
+  });
+  await (
+    await engine.startCommand({ argv: ["true"] })
+  ).outcome;
+
+  const before = process.memoryUsage.rss();
+  let peak = before;
+  // What the growth is measured by must not depend on the run: looked at whenever the loop turns.
+  const watch = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 20);
+  const run = await engine.startCommand({ argv: ["head", "-c", String(2 ** 30), "/dev/zero"] });
+  let told = 0;
+  for await (const event of run.events()) {
+    if (event.type === "output") told += event.bytes.byteLength;
+    if (event.type === "dropped") told += event.length;
+  }
+  clearInterval(watch);
+  const { totals, end } = await run.outcome;
+  const report = { totalBytes: totals.stdout, toldBytes: told, growthBytes: peak - before, end };
+  process.stdout.write(JSON.stringify(report));
+} finally {
+  await rm(root, { recursive: true, force: true });
+}
