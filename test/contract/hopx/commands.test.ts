@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TestDaemon } from "../../support/daemon.ts";
+import { until } from "../../support/engine.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -116,12 +118,12 @@ test("more runs at once than allowed get 429 with Retry-After", async () => {
   await using small = await TestDaemon.start({ env: { SANDERLING_MAX_RUNS: "1" } });
   const gate = join(small.directory, "gate");
   const first = small.post("/commands/run", { command: `mkfifo ${gate}; echo open; read line < ${gate}` });
-  let refused = await small.post("/commands/run", { command: "true" });
-  while (refused.status === 200) refused = await small.post("/commands/run", { command: "true" });
+  await until(() => existsSync(gate));
+  const refused = await small.post("/commands/run", { command: "true" });
   expect(refused.status).toBe(429);
   expect(refused.headers.get("retry-after")).toBe("1");
   expect(refused.body).toMatchObject({ code: "RATE_LIMIT_EXCEEDED", retry_after: 1 });
-  await Bun.spawn(["sh", "-c", `until [ -p ${gate} ]; do :; done; echo go > ${gate}`]).exited;
+  await writeFile(gate, "go\n");
   expect((await first).body.stdout).toBe("open\n");
 });
 

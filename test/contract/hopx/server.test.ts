@@ -59,7 +59,15 @@ describe("routes", () => {
       components: { schemas: Record<string, { required?: string[] }> };
     };
     expect(document.openapi).toBe("3.1.0");
-    for (const path of ["/execute", "/commands/run", "/health", "/ping", "/info", "/", "/v1/sandboxes/{id}"]) {
+    for (const path of [
+      "/execute",
+      "/commands/run",
+      "/health",
+      "/ping",
+      "/info",
+      "/",
+      "/v1/sandboxes/{id}",
+    ]) {
       expect(document.paths).toHaveProperty([path]);
     }
     expect(document.components.schemas["ExecuteRequest"]?.required).toEqual(["code"]);
