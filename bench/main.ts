@@ -3,6 +3,7 @@
  * read the ratios. Usage: bun bench/main.ts [--rounds N]
  */
 import { TestDaemon } from "../test/support/daemon.ts";
+import { fileRows } from "./files.ts";
 import { Floor } from "./floor.ts";
 import { compare, median, row, sample, type Row } from "./measure.ts";
 
@@ -77,6 +78,7 @@ rows.push(
     ),
   ),
 );
+rows.push(...(await fileRows(daemon, floor)));
 rows.push(row("memory afterwards", "MiB", [(await residentBytes(daemon.child.pid)) / 2 ** 20]));
 
 print(rows);

@@ -9,6 +9,8 @@ export interface Credentials {
   readonly jwtSecret: string | undefined;
   readonly apiKey: string;
   readonly sandboxId: string;
+  /** Where the key of signed addresses comes from; never given, so that only this daemon can make them. */
+  readonly urlSecret: string;
   /** Whether the JWT secret was made here rather than given: then nobody else knows a token. */
   readonly isGenerated: boolean;
 }
@@ -33,6 +35,7 @@ export function readCredentials(settings: Settings): Credentials {
     jwtSecret: isGenerated ? kept("jwt-secret", makeSecret) : settings.jwtSecret,
     apiKey: settings.apiKey ?? kept("api-key", makeSecret),
     sandboxId,
+    urlSecret: kept("url-secret", makeSecret),
     isGenerated,
   };
 }

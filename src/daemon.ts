@@ -7,6 +7,7 @@ import { forbidInspection } from "./engine/process/libc.ts";
 import { listen, type Listener } from "./http/listen.ts";
 import type { RequestRecord } from "./http/dispatch.ts";
 import { Tokens } from "./http/tokens.ts";
+import { UrlSigner } from "./http/url-signer.ts";
 import type { Log } from "./log.ts";
 import { createHopxApi } from "./protocols/hopx/routes.ts";
 import { VERSION } from "./version.ts";
@@ -30,7 +31,7 @@ export class Daemon implements AsyncDisposable {
     this.#settings = settings;
     this.#log = log;
     this.credentials = readCredentials(settings);
-    const { jwtSecret: secret, apiKey, sandboxId } = this.credentials;
+    const { jwtSecret: secret, apiKey, sandboxId, urlSecret } = this.credentials;
     this.tokens = createTokens(settings, { secret, sandboxId });
     this.engine = new Engine({
       ...settings,
@@ -46,6 +47,7 @@ export class Daemon implements AsyncDisposable {
         tokens: this.tokens,
         apiKey,
         sandboxId,
+        urlSigner: new UrlSigner(urlSecret, sandboxId),
         version: VERSION,
         tokenTtlSeconds: TOKEN_TTL_SECONDS,
       },
@@ -61,6 +63,7 @@ export class Daemon implements AsyncDisposable {
   async stop(hurry: AbortSignal): Promise<void> {
     const answered = this.hopx.drain();
     await this.engine.runs.drain(this.#settings.shutdownGraceMs, hurry);
+    await this.engine.webhooks.settle(AbortSignal.any([AbortSignal.timeout(2000), hurry]));
     await Promise.race([answered, expired(1000), aborted(hurry)]);
     await this[Symbol.asyncDispose]();
   }

@@ -1,4 +1,6 @@
 import { createPublicKey } from "node:crypto";
+import { isAbsolute, resolve } from "node:path";
+import type { LanguageId } from "../engine/code/languages.ts";
 import { defaultDataDirectory } from "./directories.ts";
 
 /**
@@ -24,11 +26,24 @@ export interface Settings {
   readonly runAs: string | undefined;
   readonly python: string | undefined;
   readonly containment: "auto" | "process_group";
+  readonly allowedRoots: readonly string[];
+  readonly maxFileTextBytes: number;
+  readonly maxUploadBytes: number;
+  readonly maxArchiveEntries: number;
+  readonly maxArchiveBytes: number;
   readonly maxRuns: number;
+  readonly backgroundKeepMs: number;
+  readonly backgroundKeepCount: number;
+  readonly backgroundKeepBytes: number;
   readonly maxBodyBytes: number;
   readonly maxOutputBytes: number;
   readonly journalBytes: number;
   readonly journalMemoryBytes: number;
+  readonly webhookTargets: readonly ("public" | "private" | "loopback" | "link-local" | "metadata")[];
+  readonly webhookRetryBaseMs: number;
+  readonly cacheBytes: number;
+  readonly cacheTtlSeconds: number;
+  readonly cacheLanguages: readonly LanguageId[];
   readonly killGraceMs: number;
   readonly shutdownGraceMs: number;
   readonly cancelOnDisconnect: boolean;
@@ -58,6 +73,13 @@ const list: Parser<readonly string[]> = (value) =>
     .map((item) => item.trim())
     .filter(Boolean);
 
+function directories(value: string): readonly string[] {
+  const given = list(value);
+  const odd = given.find((path) => !isAbsolute(path));
+  if (odd === undefined) return given.map((path) => resolve(path));
+  throw new Error(`expected absolute paths, got ${JSON.stringify(odd)}`);
+}
+
 function integer(least: number, most: number): Parser<number> {
   return (value) => {
     const number = /^-?\d+$/.test(value) ? Number(value) : NaN;
@@ -80,6 +102,10 @@ function oneOf<T extends string>(...words: readonly T[]): Parser<T> {
     if (word !== undefined) return word;
     throw new Error(`expected one of ${words.join(", ")}, got ${JSON.stringify(value)}`);
   };
+}
+
+function manyOf<T extends string>(...words: readonly T[]): Parser<readonly T[]> {
+  return (value) => list(value).map(oneOf(...words));
 }
 
 /** Also "64MiB", "512k". */
@@ -179,11 +205,24 @@ const TABLE = [
   setting("runAs", "USER", text, undefined, "user (name, uid or uid:gid) that code runs as; needs root", { shown: "the daemon's own user" }),
   setting("python", "PATH", text, undefined, "Python interpreter to use", { shown: "the product's own, else python3 in PATH" }),
   setting("containment", "WORD", oneOf("auto", "process_group"), "auto", "how runs are kept together: auto takes cgroups where they may be written"),
+  setting("allowedRoots", "DIRS", directories, [], "directories that the file routes may touch, separated by commas", { shown: "everywhere" }),
+  setting("maxFileTextBytes", "SIZE", bytes(1024), 128 * 2 ** 20, "largest file that is read or written as JSON; larger ones are uploaded and downloaded"),
+  setting("maxUploadBytes", "SIZE", bytes(1024), 64 * 2 ** 30, "largest upload"),
+  setting("maxArchiveEntries", "N", integer(1, 100_000_000), 200_000, "most files, directories and links in an archive that is unpacked"),
+  setting("maxArchiveBytes", "SIZE", bytes(1024), 16 * 2 ** 30, "largest archive that is unpacked, measured unpacked"),
   setting("maxRuns", "N", integer(1, 100_000), 256, "runs under way at once; more get 429"),
+  setting("backgroundKeepMs", "MS", integer(0, 7 * DAY), 60 * 60 * 1000, "how long a background process that has ended can be asked about"),
+  setting("backgroundKeepCount", "N", integer(0, 100_000), 100, "background processes that have ended and can be asked about; of more the oldest are forgotten"),
+  setting("backgroundKeepBytes", "SIZE", bytes(0), 256 * 2 ** 20, "output kept of background processes that have ended, in all; of more that of the oldest is forgotten with them"),
   setting("maxBodyBytes", "SIZE", bytes(1024), 16 * 2 ** 20, "largest request body"),
   setting("maxOutputBytes", "SIZE", bytes(1024), 2 * 2 ** 20, "output kept for a JSON answer, each stream; of more the newest is kept and the answer says so"),
   setting("journalBytes", "SIZE", bytes(1024), 64 * 2 ** 20, "output kept of a run, each stream; of more the newest is kept"),
   setting("journalMemoryBytes", "SIZE", bytes(1024), 256 * 2 ** 10, "output of a run kept in memory before it goes to a file"),
+  setting("webhookTargets", "KINDS", manyOf("public", "private", "loopback", "link-local", "metadata"), ["public", "private", "loopback"], "addresses that webhooks may lead to, separated by commas: public, private, loopback, link-local, metadata", { shown: "public,private,loopback" }),
+  setting("webhookRetryBaseMs", "MS", integer(1, DAY), 1000, "pause before the second attempt of a webhook; it doubles after each, up to five minutes and ten attempts"),
+  setting("cacheBytes", "SIZE", bytes(0), 32 * 2 ** 20, "memory for results that are told again instead of running the same code twice; 0 keeps none"),
+  setting("cacheTtlSeconds", "SECONDS", integer(1, 30 * 24 * 60 * 60), 60 * 60, "how long a result is kept at most, and unless its request says less"),
+  setting("cacheLanguages", "LANGUAGES", manyOf<LanguageId>("python", "javascript", "typescript", "bash", "go", "java"), [], "languages whose results are kept without a request asking for it, separated by commas"),
   setting("killGraceMs", "MS", integer(0, 60_000), 2000, "between SIGTERM and SIGKILL after a timeout or a cancel"),
   setting("shutdownGraceMs", "MS", integer(0, DAY), 10_000, "time that running work gets when the daemon is stopped"),
   setting("cancelOnDisconnect", "BOOL", boolean, true, "stop a synchronous run when its client has gone"),

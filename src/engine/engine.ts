@@ -1,22 +1,34 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { RunCache, type CacheOptions } from "./code/cache.ts";
+import { cacheKey } from "./code/cache-key.ts";
 import { findLanguage, LANGUAGES, type Argv, type Language, type LanguageId } from "./code/languages.ts";
+import { findInPath } from "./code/programs.ts";
 import { Scratch } from "./code/runtimes.ts";
 import { findProgram, planScript, removeScript } from "./code/script.ts";
+import { BackgroundProcesses } from "./background/registry.ts";
 import { baseEnvironment, layerEnvironment, type Environment } from "./environment.ts";
 import { EngineError } from "./error.ts";
+import { PathRules } from "./files/paths.ts";
+import { Idempotency } from "./idempotency.ts";
 import { reapOrphans } from "./process/adoption.ts";
 import { openCgroupContainment } from "./process/cgroup.ts";
 import type { Containment, ContainmentReport, RunLimits } from "./process/containment.ts";
 import { openProcessGroupContainment, RUN_ID_VARIABLE } from "./process/process-group.ts";
 import type { ProcessRun, ProcessRunSpec } from "./process/process-run.ts";
 import { isLivingChild } from "./process/spawn.ts";
-import type { RunId } from "./run.ts";
+import { stopRun } from "./process/stop-run.ts";
+import type { RunId, SignalName } from "./run.ts";
 import { RunTable } from "./runs.ts";
+import { Store } from "./store.ts";
+import { stopSystemProcess } from "./system/stop-process.ts";
 import { findUser, type RunUser } from "./user.ts";
+import { SandboxVariables } from "./variables.ts";
+import { ATTEMPT_TIMEOUT_MS, WebhookQueue } from "./webhooks/queue.ts";
+import type { TargetKind } from "./webhooks/targets.ts";
 import { Workspace } from "./workspace.ts";
 
-export interface EngineOptions {
+export interface EngineOptions extends CacheOptions {
   /** Directory in which runs work by default. */
   readonly workspace: string;
   /** Directory for what only the daemon may read, and for the product's own Python. */
@@ -28,7 +40,17 @@ export interface EngineOptions {
   /** User to run code as; undefined: the daemon's own. */
   readonly runAs: string | undefined;
   readonly containment: "auto" | "process_group";
+  /** Directories outside of which no file may be touched; none: no such bound. */
+  readonly allowedRoots: readonly string[];
   readonly maxRuns: number;
+  /** How long and how many background processes are remembered after their end, and how much of their output. */
+  readonly backgroundKeepMs: number;
+  readonly backgroundKeepCount: number;
+  readonly backgroundKeepBytes: number;
+  /** Kinds of addresses that webhooks may lead to. */
+  readonly webhookTargets: readonly TargetKind[];
+  /** Before the second attempt of a webhook; the pauses after that grow from it. */
+  readonly webhookRetryBaseMs: number;
   readonly killGraceMs: number;
   readonly journalMemoryBytes: number;
   readonly journalBytes: number;
@@ -41,6 +63,8 @@ export interface RunRequest {
   readonly cwd?: string | undefined;
   readonly env?: Environment | undefined;
   readonly stdin?: string | undefined;
+  /** More input may follow while it runs (`ProcessRun.stdin`); `stdin` then is only its beginning. */
+  readonly keepStdinOpen?: boolean | undefined;
   readonly timeoutMs?: number | undefined;
   readonly limits?: RunLimits | undefined;
 }
@@ -57,12 +81,23 @@ export interface CodeRequest extends RunRequest {
 /** What a sandbox can do. It knows no HTTP and none of the public protocols. */
 export class Engine implements AsyncDisposable {
   readonly workspace: Workspace;
+  /** Which files clients may name; what works on files takes these. */
+  readonly paths: PathRules;
   readonly runs: RunTable;
+  /** Results of runs that may be told again. */
+  readonly cache: RunCache;
+  /** The environment of every later run, and its changes. */
+  readonly variables: SandboxVariables;
+  /** The runs that nobody waits for. */
+  readonly background: BackgroundProcesses;
+  /** Delivers the results of runs whose client does not wait. */
+  readonly webhooks: WebhookQueue;
+  /** What was answered to requests that may be sent again. */
+  readonly idempotency: Idempotency;
   /** How runs are kept together on this machine. */
   readonly containment: ContainmentReport;
   readonly startedAt = new Date();
   readonly #options: EngineOptions;
-  readonly #environment: Environment;
   readonly #user: RunUser | undefined;
   readonly #scratch: Scratch;
   readonly #resources = new AsyncDisposableStack();
@@ -78,22 +113,36 @@ export class Engine implements AsyncDisposable {
       );
     }
     const ownPython = join(options.dataDirectory, "python", "bin");
-    this.#environment = baseEnvironment(options.inheritedEnvironment, this.#user ?? ownUser(options), [
-      ownPython,
-    ]);
+    const base = baseEnvironment(options.inheritedEnvironment, this.#user ?? ownUser(options), [ownPython]);
     this.workspace = Workspace.open({
       path: options.workspace,
       fallback: join(options.dataDirectory, "workspace"),
       owner: this.#user,
       onFallback: options.onNotice,
     });
+    this.paths = new PathRules({ ...options, workspace: this.workspace, user: this.#user });
     const journal = this.#journalOptions();
+    const path = join(options.dataDirectory, "private", "variables.json");
+    this.cache = new RunCache(options);
+    this.variables = new SandboxVariables({ base, path, onNotice: options.onNotice });
+    const store = this.#resources.use(Store.open(join(options.dataDirectory, "private", "store.sqlite"), options.onNotice));
+    this.idempotency = this.#resources.use(new Idempotency(store));
+    this.webhooks = this.#resources.use(
+      new WebhookQueue(store, {
+        targets: options.webhookTargets,
+        retryBaseMs: options.webhookRetryBaseMs,
+        attemptTimeoutMs: ATTEMPT_TIMEOUT_MS,
+        onNotice: options.onNotice,
+      }),
+    );
     this.#scratch = this.#resources.use(new Scratch());
     const containment = openContainment(options.containment);
     this.containment = containment.report;
     if (containment.report.kind === "process_group" || process.pid === 1)
       this.#resources.use(reapOrphans(isLivingChild));
     this.#resources.use(containment);
+    // Made before the runs, so that it is taken down after they have been ended.
+    this.background = this.#resources.use(new BackgroundProcesses(options));
     this.runs = this.#resources.use(new RunTable({ ...options, containment, journal }));
   }
 
@@ -102,8 +151,13 @@ export class Engine implements AsyncDisposable {
     const context = { programs: this.#options.programs, user: this.#user };
     return LANGUAGES.map((language) => ({
       language,
-      program: findProgram(language, this.#environment, context),
+      program: findProgram(language, this.variables.environment, context),
     }));
+  }
+
+  /** Where a program is that runs may start; undefined when it is not in their PATH. */
+  findProgram(name: string): string | undefined {
+    return findInPath([name], this.variables.environment["PATH"] ?? "", this.#user);
   }
 
   /** @throws EngineError `invalid` for a bad directory or variable, `busy`, `unsupported`. */
@@ -131,6 +185,34 @@ export class Engine implements AsyncDisposable {
     }
   }
 
+  /**
+   * Stops the run whose first process has this pid, or else that process alone, with SIGTERM and then SIGKILL
+   * or with a signal of the caller's choice.
+   * @returns Whether it has ended; undefined when there is no such process.
+   * @throws EngineError `denied` for processes of others, the daemon's own and process 1.
+   */
+  stopProcess(pid: number, signal: SignalName | undefined): Promise<boolean | undefined> {
+    const run = this.runs.withPid(pid);
+    if (run) return stopRun(run, signal);
+    return stopSystemProcess(pid, {
+      signal,
+      graceMs: this.#options.killGraceMs,
+      uid: this.#user?.uid ?? process.getuid?.() ?? 0,
+      isRun: (id) => this.runs.has(id),
+    });
+  }
+
+  /**
+   * What the result of this request is kept under; undefined when its language is not on this machine.
+   * @throws EngineError `invalid` as `startCode`.
+   */
+  cacheKey({ language, code, stdin, limits, ...request }: CodeRequest): string | undefined {
+    const env = layerEnvironment(this.variables.environment, request.env);
+    const cwd = this.workspace.directory(request.cwd, this.#user);
+    const program = findProgram(language, env, { user: this.#user, programs: this.#options.programs });
+    return program && cacheKey({ language: language.id, code, cwd, env, limits, stdin, program });
+  }
+
   /** Ends everything that runs, then removes what the engine made, in reverse order of making. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
@@ -146,11 +228,11 @@ export class Engine implements AsyncDisposable {
   }
 
   #place(id: RunId, request: RunRequest): Omit<ProcessRunSpec, "id" | "argv"> {
-    const env = layerEnvironment(this.#environment, request.env);
+    const env = layerEnvironment(this.variables.environment, request.env);
     return {
       cwd: this.workspace.directory(request.cwd, this.#user),
       env: { ...env, [RUN_ID_VARIABLE]: id },
-      stdin: request.stdin === undefined ? undefined : new TextEncoder().encode(request.stdin),
+      stdin: stdinOf(request),
       user: this.#user,
       limits: request.limits ?? {},
       timeoutMs: request.timeoutMs,
@@ -195,6 +277,11 @@ export function languageNamed(name: string): Language {
 function openContainment(wanted: EngineOptions["containment"]): Containment {
   const cgroup = wanted === "auto" ? openCgroupContainment({ endStale: true }) : undefined;
   return cgroup ?? openProcessGroupContainment();
+}
+
+function stdinOf({ stdin, keepStdinOpen }: RunRequest): ProcessRunSpec["stdin"] {
+  const bytes = stdin === undefined ? undefined : new TextEncoder().encode(stdin);
+  return keepStdinOpen === true ? { open: bytes ?? new Uint8Array(0) } : bytes;
 }
 
 function ownUser({ inheritedEnvironment }: EngineOptions): RunUser {

@@ -22,7 +22,7 @@ export function baseEnvironment(
     PYTHONUNBUFFERED: "1",
     // Plots are drawn without a display.
     MPLBACKEND: "Agg",
-    ...inherited,
+    ...withoutPlace(inherited),
     HOME: user.home,
     USER: user.name,
     LOGNAME: user.name,
@@ -31,10 +31,16 @@ export function baseEnvironment(
   };
 }
 
+/** Where a shell stood and what it ran when it started the daemon is not where a run stands. */
+function withoutPlace(inherited: Environment): Environment {
+  return Object.fromEntries(
+    Object.entries(inherited).filter(([name]) => !["PWD", "OLDPWD", "_"].includes(name)),
+  );
+}
+
 /**
  * Lays variables over others; later layers win.
- * @throws EngineError `invalid` for a name that no process could receive, or a value with a NUL byte. The
- * value itself is never part of the message.
+ * @throws EngineError as `checkVariable`.
  */
 export function layerEnvironment(
   base: Environment,
@@ -43,20 +49,25 @@ export function layerEnvironment(
   const result: Record<string, string> = { ...base };
   for (const layer of layers) {
     for (const [name, value] of Object.entries(layer ?? {})) {
-      if (!/^[^=\0]+$/.test(name)) {
-        throw new EngineError(
-          "invalid",
-          `Cannot set the environment variable ${JSON.stringify(name)}: not a valid name`,
-        );
-      }
-      if (value.includes("\0")) {
-        throw new EngineError(
-          "invalid",
-          `Cannot set the environment variable ${name}: its value has a NUL byte`,
-        );
-      }
+      checkVariable(name, value);
       result[name] = value;
     }
   }
   return result;
+}
+
+/**
+ * @throws EngineError `invalid` for a name that no process could receive, or a value with a NUL byte. The
+ * value itself is never part of the message.
+ */
+export function checkVariable(name: string, value: string): void {
+  if (!/^[^=\0]+$/.test(name)) {
+    throw new EngineError(
+      "invalid",
+      `Cannot set the environment variable ${JSON.stringify(name)}: not a valid name`,
+    );
+  }
+  if (value.includes("\0")) {
+    throw new EngineError("invalid", `Cannot set the environment variable ${name}: its value has a NUL byte`);
+  }
 }

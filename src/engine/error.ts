@@ -7,7 +7,11 @@ export type EngineErrorCode =
   | "invalid"
   | "not_found"
   | "exists"
+  /** The thing is in another state than the request needs. */
+  | "conflict"
   | "denied"
+  /** What the request was conditional on is not so. */
+  | "changed"
   | "busy"
   | "gone"
   | "too_large"

@@ -27,6 +27,17 @@ export class RunTable implements AsyncDisposable {
     return count;
   }
 
+  /** Whether a run is known: under way, or with something it left behind. */
+  has(id: RunId): boolean {
+    return this.#runs.has(id);
+  }
+
+  /** The run under way whose first process has this pid. */
+  withPid(pid: number): ProcessRun | undefined {
+    for (const run of this.#runs.values()) if (run.pid === pid && !run.hasEnded) return run;
+    return undefined;
+  }
+
   /** Runs started since the daemon came up. */
   get total(): number {
     return this.#total;

@@ -30,6 +30,11 @@ export function findUser(wanted: string): RunUser {
   return { name, uid: Number(uid), gid, groups: [...new Set([gid, ...supplementary])], home, shell };
 }
 
+/** The names of the machine's users by number. */
+export function userNames(): ReadonlyMap<number, string> {
+  return new Map(table("/etc/passwd").map(([name = "", , uid]) => [Number(uid), name]));
+}
+
 function findGroup(wanted: string): number {
   const entry = table("/etc/group").find(([name, , gid]) => name === wanted || gid === wanted);
   if (entry === undefined && !/^\d+$/.test(wanted)) {

@@ -4,6 +4,7 @@ import type { z } from "zod";
 import { readJson } from "./body.ts";
 import { describeIssues, HttpFault } from "./fault.ts";
 import type { HostPolicy } from "./host-policy.ts";
+import { fingerprintOf, keyOf, type KeyedRequest } from "./idempotency-key.ts";
 import type { Reply, RequestInfo, Route, RouteInput } from "./route.ts";
 
 /** One line a request, written when it has been answered. */
@@ -27,6 +28,10 @@ export interface Api<Context> {
   readonly maxBodyBytes: number;
   /** @throws HttpFault `credential_...` when the request may not use this row. */
   authenticate(request: Request, credential: string): Promise<void> | void;
+  /** Answers a request with an idempotency key: `work` is done for the first of its kind only. */
+  once(keyed: KeyedRequest, request: RequestInfo, work: () => Promise<Reply>): Promise<Reply>;
+  /** The parameters after the question mark; clients differ in how they write them. */
+  readQuery(request: Request): Readonly<Record<string, string>>;
   /** The protocol's answer to anything thrown; `isFault` marks those that are ours and must be logged. */
   answerError(error: unknown, request: Request, requestId: string): Reply & { readonly isFault: boolean };
   record(record: RequestRecord): void;
@@ -39,7 +44,9 @@ export interface Api<Context> {
 export function createApp<Context>(api: Api<Context>): Hono {
   const app = new Hono();
   if (api.allowedOrigins.length > 0) {
-    app.use(cors({ origin: [...api.allowedOrigins], exposeHeaders: ["X-Request-ID"] }));
+    app.use(
+      cors({ origin: [...api.allowedOrigins], exposeHeaders: ["X-Request-ID", "Idempotent-Replayed"] }),
+    );
   }
   for (const route of api.routes) {
     for (const path of [route.path, ...(route.aliases ?? [])]) {
@@ -88,7 +95,7 @@ async function serve<Context>(
     api.hosts.check(c.req.raw.headers);
     const route = find();
     await api.authenticate(c.req.raw, route.credential);
-    const reply = await route.handle(await readInput(api, c, route), request, api.context);
+    const reply = await answer(api, route, await readInput(api, c, route), request);
     response = reply instanceof Response ? reply : toResponse(reply);
   } catch (error) {
     const answer = api.answerError(error, c.req.raw, requestId);
@@ -102,15 +109,35 @@ async function serve<Context>(
   return response;
 }
 
+async function answer<Context>(
+  api: Api<Context>,
+  route: Route<Context>,
+  input: RouteInput<unknown, unknown, unknown>,
+  request: RequestInfo,
+): Promise<Reply | Response> {
+  const key = route.idempotent === true ? keyOf(request.raw.headers) : undefined;
+  if (key === undefined) return route.handle(input, request, api.context);
+  const keyed = { key, fingerprint: fingerprintOf(route, input) };
+  return api.once(keyed, request, async () => {
+    // Whoever sends a key may come back for the answer, so the work does not end with the connection.
+    const unhurried = { ...request, signal: new AbortController().signal };
+    const reply = await route.handle(input, unhurried, api.context);
+    if (reply instanceof Response)
+      throw new TypeError(`${route.path} cannot be idempotent: it gives a stream`);
+    return reply;
+  });
+}
+
 async function readInput<Context>(
   api: Api<Context>,
   c: HonoContext,
   route: Route<Context>,
 ): Promise<RouteInput<unknown, unknown, unknown>> {
+  const mostBytes = route.bodyLimit?.(api.context) ?? api.maxBodyBytes;
   return {
     params: route.params ? parse(route.params, c.req.param()) : undefined,
-    query: route.query ? parse(route.query, c.req.query()) : undefined,
-    body: route.body ? parse(route.body, await readJson(c.req.raw, api.maxBodyBytes)) : undefined,
+    query: route.query ? parse(route.query, api.readQuery(c.req.raw)) : undefined,
+    body: route.body ? parse(route.body, await readJson(c.req.raw, mostBytes)) : undefined,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { RouteConfig } from "@asteasolutions/zod-to-openapi";
 import type { z } from "zod";
+import { idempotencyHeaders } from "./idempotency-key.ts";
 import type { Route } from "./route.ts";
 
 export interface DocumentInfo {
@@ -54,8 +55,22 @@ function describeRoute<Context>(route: Route<Context>, path: string, info: Docum
       // The generator asks for objects, which the parameters of a table always are.
       ...(route.params ? { params: route.params as z.ZodObject } : {}),
       ...(route.query ? { query: route.query as z.ZodObject } : {}),
+      ...(route.idempotent === true ? { headers: idempotencyHeaders } : {}),
       ...(route.body
-        ? { body: { required: true, content: { "application/json": { schema: route.body } } } }
+        ? {
+            body: {
+              required: !route.body.safeParse({}).success,
+              content: { "application/json": { schema: route.body } },
+            },
+          }
+        : {}),
+      ...(route.rawBody
+        ? {
+            body: {
+              required: true,
+              content: { [route.rawBody.contentType]: { schema: route.rawBody.schema } },
+            },
+          }
         : {}),
     },
     responses,

@@ -42,6 +42,10 @@ interface RouteFacts {
   readonly credential: string;
   readonly summary: string;
   readonly responses: Readonly<Record<number, ResponseSpec>>;
+  /** A body that the handler reads from the raw request itself; only for the documents. */
+  readonly rawBody?: { readonly contentType: string; readonly schema: z.ZodType };
+  /** Whether requests may carry an Idempotency-Key; such a row answers with a `Reply`. */
+  readonly idempotent?: boolean;
 }
 
 /** One row of an API's table, with the types of its input known to the handler. */
@@ -54,6 +58,8 @@ export interface RouteSpec<
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
+  /** Most bytes of a JSON body, where the API's own limit is not right. */
+  bodyLimit?(context: Context): number;
   handle(
     input: RouteInput<z.output<P>, z.output<Q>, z.output<B>>,
     request: RequestInfo,
@@ -66,6 +72,7 @@ export interface Route<Context> extends RouteFacts {
   readonly params?: z.ZodType;
   readonly query?: z.ZodType;
   readonly body?: z.ZodType;
+  bodyLimit?(context: Context): number;
   handle(
     input: RouteInput<unknown, unknown, unknown>,
     request: RequestInfo,

@@ -13,6 +13,7 @@ import {
 import { EngineError } from "../../src/engine/error.ts";
 import { isSame, listProcesses, readStat, startEnvironment } from "../../src/engine/process/proc.ts";
 import type { ProcessRun } from "../../src/engine/process/process-run.ts";
+import { DEFAULT_TARGETS } from "../../src/engine/webhooks/targets.ts";
 import type { RunEnd, RunOutcome, Stream } from "../../src/engine/run.ts";
 
 const PROGRAMS = join(import.meta.dir, "..", "fixtures", "programs");
@@ -56,8 +57,17 @@ export class TestEngine implements AsyncDisposable {
           programs: {},
           runAs: undefined,
           containment: "auto",
+          allowedRoots: [],
           maxRuns: 256,
+          backgroundKeepMs: 60_000,
+          backgroundKeepCount: 100,
+          backgroundKeepBytes: 16 * 1024 * 1024,
+          cacheBytes: 1024 * 1024,
+          cacheTtlSeconds: 3600,
+          cacheLanguages: [],
           killGraceMs: 300,
+          webhookTargets: DEFAULT_TARGETS,
+          webhookRetryBaseMs: 20,
           journalMemoryBytes: 256 * 1024,
           journalBytes: 16 * 1024 * 1024,
           onNotice: (notice) => this.notices.push(notice),

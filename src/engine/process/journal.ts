@@ -1,7 +1,7 @@
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { STREAMS, type RunEvent, type Stream } from "../run.ts";
-import { ByteLog } from "./byte-log.ts";
+import { ByteLog, type LogSlice } from "./byte-log.ts";
 
 export interface JournalOptions {
   /** Bytes a stream held in memory before it moves to a file. */
@@ -107,6 +107,34 @@ export class Journal {
       at = slice.offset + slice.bytes.byteLength;
     }
     return { bytes: parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts), totalBytes: end };
+  }
+
+  /**
+   * Bytes of a stream from an absolute offset on, at most `limit`; empty when there are none yet.
+   * The offset told is larger than the one asked for when the oldest bytes have been dropped.
+   */
+  async slice(stream: Stream, offset: number, limit: number): Promise<LogSlice> {
+    const log = this.#logs[stream];
+    let first = await log.read(offset, limit);
+    const parts = [first.bytes];
+    let length = first.bytes.byteLength;
+    while (length > 0 && length < limit && first.offset + length < log.end) {
+      const next = await log.read(first.offset + length, limit - length);
+      if (next.bytes.byteLength === 0) break;
+      // A gap in the middle: what came before it has been dropped since.
+      if (next.offset > first.offset + length) {
+        first = next;
+        [parts.length, length] = [0, 0];
+      }
+      parts.push(next.bytes);
+      length += next.bytes.byteLength;
+    }
+    return { offset: first.offset, bytes: parts.length === 1 ? first.bytes : Buffer.concat(parts) };
+  }
+
+  /** Bytes still held, of both streams together. */
+  get heldBytes(): number {
+    return STREAMS.reduce((sum, stream) => sum + this.#logs[stream].end - this.#logs[stream].start, 0);
   }
 
   /** Frees memory and files. */

@@ -21,12 +21,18 @@ const STDIN_NAME = new TextEncoder().encode("stdin\0");
 const WNOHANG = 1;
 const MFD_CLOEXEC = 1;
 
+/** "Relative to the working directory", which an absolute path is not. */
+const AT_FDCWD = -100;
+const AT_SYMLINK_FOLLOW = 0x400;
+
 const SYMBOLS = {
   pipe2: { args: ["ptr", "i32"], returns: "i32" },
   memfd_create: { args: ["ptr", "u32"], returns: "i32" },
+  linkat: { args: ["i32", "ptr", "i32", "ptr", "i32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
   ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
+  getpagesize: { args: [], returns: "i32" },
   waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
   syscall: { args: ["i64", "i64", "i64", "i64", "i64"], returns: "i64" },
 } as const;
@@ -50,14 +56,20 @@ const libc = () => (loaded ??= load());
 
 export interface Pipe {
   readonly readFd: number;
-  /** Blocking, as programs expect their stdout to be. */
   readonly writeFd: number;
 }
 
-/** A real pipe whose reading end does not block: it is the daemon's. */
+/** A real pipe whose reading end does not block: it is the daemon's. The program's end does, as programs expect. */
 export function createOutputPipe(): Pipe {
   const pipe = createPipe();
   libc().fcntl(pipe.readFd, F_SETFL, O_NONBLOCK);
+  return pipe;
+}
+
+/** A real pipe whose writing end does not block: it is the daemon's. The program's end does, as programs expect. */
+export function createInputPipe(): Pipe {
+  const pipe = createPipe();
+  libc().fcntl(pipe.writeFd, F_SETFL, O_NONBLOCK);
   return pipe;
 }
 
@@ -89,6 +101,18 @@ export function createMemoryFile(bytes: Uint8Array): number {
     closeSync(fd);
     throw new EngineError("unavailable", "Cannot keep stdin in memory", { cause });
   }
+}
+
+/** Bytes of a page of memory: 4096, but 16 or 64 KiB on some arm64 machines. */
+export function pageBytes(): number {
+  return libc().getpagesize();
+}
+
+/** Gives an open file without a name a new one; false when that cannot be done there. */
+export function linkOpenFile(fd: number, path: string): boolean {
+  const [from, to] = [`/proc/self/fd/${fd}`, path].map((text) => new TextEncoder().encode(`${text}\0`));
+  if (from === undefined || to === undefined) return false;
+  return libc().linkat(AT_FDCWD, ptr(from), AT_FDCWD, ptr(to), AT_SYMLINK_FOLLOW) === 0;
 }
 
 const available = new Int32Array(1);

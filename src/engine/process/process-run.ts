@@ -6,15 +6,19 @@ import {
   type RunEvent,
   type RunId,
   type RunOutcome,
+  type RunUsage,
   type Stream,
 } from "../run.ts";
 import type { Containment, Enclosure, RunLimits } from "./containment.ts";
+import { InputPipe } from "./input-pipe.ts";
 import { Journal, JOURNAL_START, type Cursor, type JournalEntry, type JournalOptions } from "./journal.ts";
 import { PipeReader } from "./pipe-reader.ts";
 import { spawn, SpawnFailure, type Child, type ChildExit, type SpawnSpec } from "./spawn.ts";
 
-export interface ProcessRunSpec extends Omit<SpawnSpec, "cgroup" | "gate" | "openFiles"> {
+export interface ProcessRunSpec extends Omit<SpawnSpec, "cgroup" | "gate" | "openFiles" | "stdin"> {
   readonly id: RunId;
+  /** All of the input; or its beginning, when more may follow while it runs. Absent: /dev/null. */
+  readonly stdin?: Uint8Array | { readonly open: Uint8Array } | undefined;
   readonly limits: RunLimits;
   /** Wall time in milliseconds; absent means none. */
   readonly timeoutMs?: number | undefined;
@@ -47,6 +51,8 @@ export class ProcessRun implements AsyncDisposable {
   readonly outcome: Promise<RunOutcome>;
   /** Undefined when the process could not be started. */
   readonly pid: number | undefined;
+  /** To write to while it runs, where it was started so. */
+  readonly stdin: InputPipe | undefined;
 
   readonly #context: ProcessRunContext;
   readonly #spec: ProcessRunSpec;
@@ -74,6 +80,7 @@ export class ProcessRun implements AsyncDisposable {
     this.#enclosure = context.containment.open(spec.id, spec.limits);
     const child = this.#start();
     this.pid = child?.pid;
+    this.stdin = child && this.#openInput(child);
     this.#readers = child
       ? [
           new PipeReader(child.stdout, (bytes) => this.#record("stdout", bytes)),
@@ -85,6 +92,16 @@ export class ProcessRun implements AsyncDisposable {
 
   get hasEnded(): boolean {
     return this.#outcome !== undefined;
+  }
+
+  /** How the run ended; undefined while it is under way. */
+  get ended(): RunOutcome | undefined {
+    return this.#outcome;
+  }
+
+  /** What the run has used so far, or had used at its end. */
+  get usage(): RunUsage {
+    return this.#outcome?.usage ?? this.#enclosure.usage();
   }
 
   /** Whether something the run left behind still holds its output open. */
@@ -142,9 +159,13 @@ export class ProcessRun implements AsyncDisposable {
 
   #start(): Child | undefined {
     const { openFiles } = this.#spec.limits;
+    const given = this.#spec.stdin;
+    const stdin = given && "open" in given ? "open" : given;
     let child: Child | undefined;
     try {
-      return this.#enclosure.launch((place) => (child = spawn({ ...this.#spec, ...place, openFiles })));
+      return this.#enclosure.launch(
+        (place) => (child = spawn({ ...this.#spec, ...place, openFiles, stdin })),
+      );
     } catch (error) {
       void this.#abandon(child);
       if (!(error instanceof SpawnFailure)) throw error;
@@ -158,9 +179,16 @@ export class ProcessRun implements AsyncDisposable {
     if (child) {
       closeSync(child.stdout);
       closeSync(child.stderr);
+      if (child.stdin !== undefined) closeSync(child.stdin);
       await this.#enclosure.kill();
     }
     this.#enclosure.release();
+  }
+
+  #openInput({ stdin }: Child): InputPipe | undefined {
+    const given = this.#spec.stdin;
+    if (stdin === undefined) return undefined;
+    return new InputPipe(stdin, given && "open" in given ? given.open : new Uint8Array(0));
   }
 
   #record(stream: Stream, bytes: Uint8Array): Promise<void> | undefined {
@@ -250,6 +278,7 @@ export class ProcessRun implements AsyncDisposable {
       totals: this.journal.totals,
     };
     this.#life.abort();
+    this.stdin?.[Symbol.dispose]();
     this.#settle(this.#outcome);
     this.journal.wake();
   }

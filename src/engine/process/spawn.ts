@@ -3,15 +3,15 @@ import { constants } from "node:os";
 import { resolve as resolvePath } from "node:path";
 import type { SignalName, StartFailure } from "../run.ts";
 import type { RunUser } from "../user.ts";
-import { createMemoryFile, createOutputPipe, type Pipe } from "./libc.ts";
+import { createInputPipe, createMemoryFile, createOutputPipe, type Pipe } from "./libc.ts";
 
 export interface SpawnSpec {
   /** The program and its arguments; the program is looked up in the PATH of `env`. */
   readonly argv: readonly [string, ...string[]];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Absent: /dev/null. */
-  readonly stdin?: Uint8Array | undefined;
+  /** Absent: /dev/null; "open": a pipe that the caller writes to. */
+  readonly stdin?: Uint8Array | "open" | undefined;
   /** Absent: the daemon's own user. */
   readonly user?: RunUser | undefined;
   readonly cgroup?: string | undefined;
@@ -33,6 +33,8 @@ export interface Child {
   /** Descriptors to read, owned by the caller. */
   readonly stdout: number;
   readonly stderr: number;
+  /** Descriptor to write without blocking, owned by the caller, where `stdin` was "open". */
+  readonly stdin: number | undefined;
   /** Settles when the process has ended and been reaped; never rejects. */
   readonly exited: Promise<ChildExit>;
 }
@@ -69,7 +71,7 @@ export function spawn(spec: SpawnSpec): Child {
       cwd: spec.cwd,
       env: spec.env,
       stdio: [
-        stdin ?? "ignore",
+        stdin?.readFd ?? "ignore",
         stdout.writeFd,
         stderr.writeFd,
         ...(spec.gate === undefined ? [] : [spec.gate]),
@@ -91,28 +93,38 @@ export function spawn(spec: SpawnSpec): Child {
       },
     });
     if (child.exitCode === null && child.signalCode === null) living.add(child.pid);
-    return { pid: child.pid, stdout: stdout.readFd, stderr: stderr.readFd, exited };
+    return { pid: child.pid, stdout: stdout.readFd, stderr: stderr.readFd, stdin: stdin?.writeFd, exited };
   } catch (cause) {
     closeSync(stdout.readFd);
     closeSync(stderr.readFd);
+    if (stdin?.writeFd !== undefined) closeSync(stdin.writeFd);
     throw explain(spec, cause);
   } finally {
-    if (stdin !== undefined) closeSync(stdin);
+    if (stdin !== undefined) closeSync(stdin.readFd);
     closeSync(stdout.writeFd);
     closeSync(stderr.writeFd);
   }
 }
 
-function createStreams(spec: SpawnSpec): { stdin: number | undefined; stdout: Pipe; stderr: Pipe } {
+interface Streams {
+  /** Only an open one has an end to write. */
+  readonly stdin: { readonly readFd: number; readonly writeFd?: number } | undefined;
+  readonly stdout: Pipe;
+  readonly stderr: Pipe;
+}
+
+function createStreams(spec: SpawnSpec): Streams {
   const made: number[] = [];
-  const pipe = () => {
-    const created = createOutputPipe();
+  const pipe = (create: () => Pipe) => {
+    const created = create();
     made.push(created.readFd, created.writeFd);
     return created;
   };
   try {
-    const [stdout, stderr] = [pipe(), pipe()];
-    return { stdin: spec.stdin && createMemoryFile(spec.stdin), stdout, stderr };
+    const [stdout, stderr] = [pipe(createOutputPipe), pipe(createOutputPipe)];
+    if (spec.stdin === undefined) return { stdin: undefined, stdout, stderr };
+    if (spec.stdin === "open") return { stdin: pipe(createInputPipe), stdout, stderr };
+    return { stdin: { readFd: createMemoryFile(spec.stdin) }, stdout, stderr };
   } catch (error) {
     made.forEach((fd) => closeSync(fd));
     throw error;

@@ -7,11 +7,11 @@ export const AGENT_NAME = "Sanderling VM Agent";
 /** The parts of the VM Agent API that this version serves; a client can ask before it relies on one. */
 const FEATURES = {
   code_execution: true,
-  file_operations: false,
+  file_operations: true,
   terminal_access: false,
   websocket_streaming: false,
   rich_output: false,
-  background_jobs: false,
+  background_jobs: true,
   ipython_kernel: false,
   system_metrics: false,
 } as const;

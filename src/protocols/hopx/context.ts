@@ -1,5 +1,6 @@
 import type { Engine } from "../../engine/engine.ts";
 import type { Tokens } from "../../http/tokens.ts";
+import type { UrlSigner } from "../../http/url-signer.ts";
 import { routesFor } from "../../http/route.ts";
 
 /** What the handlers of the VM Agent API work with. */
@@ -12,6 +13,12 @@ export interface HopxContext {
   /** Address told to clients; undefined: the one they came by. */
   readonly publicUrl: string | undefined;
   readonly maxOutputBytes: number;
+  readonly maxFileTextBytes: number;
+  readonly maxUploadBytes: number;
+  readonly maxArchiveEntries: number;
+  readonly maxArchiveBytes: number;
+  /** Makes and checks addresses that work without a token. */
+  readonly urlSigner: UrlSigner;
   readonly cancelOnDisconnect: boolean;
   /** How long tokens last that the sandbox's own entry hands out. */
   readonly tokenTtlSeconds: number;

@@ -15,7 +15,9 @@ const ENGINE_ANSWERS: Readonly<Record<EngineErrorCode, Answer>> = {
   invalid: { status: 400, code: "INVALID_REQUEST" },
   not_found: { status: 404, code: "RESOURCE_NOT_FOUND" },
   exists: { status: 409, code: "CONFLICT" },
+  conflict: { status: 409, code: "CONFLICT" },
   denied: { status: 403, code: "FORBIDDEN" },
+  changed: { status: 412, code: "CONFLICT" },
   busy: { status: 429, code: "RATE_LIMIT_EXCEEDED", retryAfterSeconds: 1 },
   // Not 410: a client library would report the whole sandbox as expired.
   gone: { status: 404, code: "RESOURCE_NOT_FOUND" },
@@ -30,6 +32,9 @@ const HTTP_ANSWERS: Readonly<Record<HttpFaultKind, Answer>> = {
   invalid_json: { status: 400, code: "INVALID_JSON" },
   invalid_input: { status: 400, code: "INVALID_REQUEST" },
   body_too_large: { status: 413, code: "INVALID_REQUEST" },
+  body_incomplete: { status: 400, code: "INVALID_REQUEST" },
+  invalid_multipart: { status: 400, code: "INVALID_REQUEST" },
+  range_not_satisfiable: { status: 416, code: "INVALID_REQUEST" },
   route_not_found: { status: 404, code: "RESOURCE_NOT_FOUND" },
   method_not_allowed: { status: 405, code: "METHOD_NOT_ALLOWED" },
   credential_missing: { status: 401, code: "AUTHENTICATION_REQUIRED" },
@@ -62,10 +67,12 @@ export function answerError(
 ): Reply & { isFault: boolean } {
   const answer = answerOf(error);
   const known = error instanceof EngineError || error instanceof HttpFault || error instanceof HopxRefusal;
-  const message = known
+  const text = known
     ? error.message
     : `Internal error; quote the request id ${requestId} to whoever runs this daemon`;
-  const path = new URL(request.url).pathname;
+  const file = fileOf(error);
+  const message = file === undefined ? text : withoutMisleadingPath(text, file);
+  const path = file ?? new URL(request.url).pathname;
   const nested =
     path.startsWith("/v1/") && (request.headers.get("user-agent") ?? "").startsWith("hopx-python/");
   const details =
@@ -73,7 +80,7 @@ export function answerError(
   const retry = answer.retryAfterSeconds;
   const body = {
     // The Python library reads control-plane errors only in this shape (2.3).
-    error: nested ? { message, code: answer.code, request_id: requestId, ...details } : message,
+    error: nested ? { message, code: answer.code, request_id: requestId, ...details } : text,
     message,
     code: answer.code,
     ...details,
@@ -90,8 +97,31 @@ export function answerError(
   return { status: answer.status, body, headers, isFault: answer.status === 500 };
 }
 
+/** The words of the codes that mean something else where a file is concerned. */
+const FILE_CODES: Readonly<Partial<Record<EngineErrorCode, string>>> = {
+  not_found: "FILE_NOT_FOUND",
+  exists: "FILE_ALREADY_EXISTS",
+};
+
+function fileOf(error: unknown): string | undefined {
+  const path = error instanceof EngineError ? error.details["path"] : undefined;
+  return typeof path === "string" ? path : undefined;
+}
+
+/**
+ * A 404 whose `message` has "sandbox" and "not found" in it is told as an expired sandbox by the JavaScript
+ * library (14.18). The path is in `path`, `details` and `error` then, which it does not look at.
+ */
+function withoutMisleadingPath(text: string, path: string): string {
+  return /sandbox/i.test(path) ? text.replaceAll(path, "(see path)") : text;
+}
+
 function answerOf(error: unknown): Answer {
-  if (error instanceof EngineError) return ENGINE_ANSWERS[error.code];
+  if (error instanceof EngineError) {
+    const answer = ENGINE_ANSWERS[error.code];
+    const code = fileOf(error) === undefined ? undefined : FILE_CODES[error.code];
+    return code === undefined ? answer : { ...answer, code };
+  }
   if (error instanceof HttpFault) return HTTP_ANSWERS[error.kind];
   if (error instanceof HopxRefusal) return error;
   return ENGINE_ANSWERS.internal;

@@ -1,4 +1,5 @@
 import { languageNamed } from "../../engine/engine.ts";
+import { answerCached, useCache } from "./cached-run.ts";
 import { route } from "./context.ts";
 import { answerRun, toRunRequest } from "./run-request.ts";
 import { commandRequest, commandResult, errorBody, executeRequest, executeResult } from "./schema.ts";
@@ -21,6 +22,7 @@ export const executeRoutes = [
     path: "/execute",
     credential: "token",
     summary: "Run code and wait for its end",
+    idempotent: true,
     body: executeRequest,
     responses: {
       200: { description: "The code has run", schema: executeResult },
@@ -36,13 +38,17 @@ export const executeRoutes = [
       const timeout = isClientLibrary ? asked : Math.min(asked, EXECUTE_MOST_SECONDS);
       const language = languageNamed(body.language);
       request.note({ language: language.id });
-      const run = await context.engine.startCode({
-        ...toRunRequest(body, timeout),
-        language,
-        code: body.code,
+      const codeRequest = { ...toRunRequest(body, timeout), language, code: body.code };
+      const cache = useCache(body, codeRequest, context);
+      const fields = { language: language.id, ...(cache ? { cached: false } : {}) };
+      if (cache?.hit) return answerCached(cache.hit, request, context, fields);
+      const run = await context.engine.startCode(codeRequest);
+      return answerRun(run, request, context, {
+        what: "Execution",
+        isClientLibrary,
+        fields,
+        keep: cache?.keep,
       });
-      const fields = { language: language.id };
-      return answerRun(run, request, context, { what: "Execution", isClientLibrary, fields });
     },
   }),
 
@@ -51,6 +57,7 @@ export const executeRoutes = [
     path: "/commands/run",
     credential: "token",
     summary: "Run a command and wait for its end",
+    idempotent: true,
     body: commandRequest,
     responses: {
       200: { description: "The command has run", schema: commandResult },

@@ -1,20 +1,22 @@
-import { describeEnd, exitCode, STREAMS, type RunOutcome, type Stream } from "../../engine/run.ts";
-import type { ProcessRun } from "../../engine/process/process-run.ts";
+import {
+  describeEnd,
+  exitCode,
+  STREAMS,
+  type RunOutcome,
+  type RunUsage,
+  type Stream,
+} from "../../engine/run.ts";
+import type { PrintedRun } from "../../engine/code/cached-copy.ts";
 
 /** The common part of an answer that tells how a run went (contracts/hopx-agent.md, 4.2 and 7.2). */
-export async function describeRun(run: ProcessRun, outcome: RunOutcome, maxBytes: number) {
+export async function describeRun(run: PrintedRun, outcome: RunOutcome, maxBytes: number) {
   const { end, usage, totals } = outcome;
   const code = exitCode(end);
-  const [stdout, stderr] = await Promise.all(
-    STREAMS.map((stream) => textOf(run, stream, totals[stream], maxBytes)),
-  );
-  const truncated = [stdout, stderr].flatMap((part) =>
-    part?.truncated === undefined ? [] : [part.truncated],
-  );
+  const { stdout, stderr, ...cut } = await describeOutput(run, totals, maxBytes);
   return {
     success: code === 0,
-    stdout: stdout?.text ?? "",
-    stderr: withReason(stderr?.text ?? "", outcome),
+    stdout,
+    stderr: withReason(stderr, outcome),
     exit_code: code,
     execution_time: Math.round(outcome.durationMs) / 1000,
     timestamp: new Date().toISOString(),
@@ -25,17 +27,36 @@ export async function describeRun(run: ProcessRun, outcome: RunOutcome, maxBytes
       description: describeEnd(end),
       ...(end.cause === "signalled" ? { signal: end.signal } : {}),
     },
-    usage: {
-      peak_memory_bytes: usage.peakMemoryBytes,
-      cpu_seconds: usage.cpuSeconds,
-      peak_processes: usage.peakProcesses,
-      oom_kills: usage.oomKills,
-    },
+    usage: describeUsage(usage),
+    ...cut,
+  };
+}
+
+export function describeUsage(usage: RunUsage) {
+  return {
+    peak_memory_bytes: usage.peakMemoryBytes,
+    cpu_seconds: usage.cpuSeconds,
+    peak_processes: usage.peakProcesses,
+    oom_kills: usage.oomKills,
+  };
+}
+
+/** The newest text of both streams, up to the offsets in `totals`. */
+export async function describeOutput(run: PrintedRun, totals: RunOutcome["totals"], maxBytes: number) {
+  const [stdout, stderr] = await Promise.all(
+    STREAMS.map((stream) => textOf(run, stream, totals[stream], maxBytes)),
+  );
+  const truncated = [stdout, stderr].flatMap((part) =>
+    part?.truncated === undefined ? [] : [part.truncated],
+  );
+  return {
+    stdout: stdout?.text ?? "",
+    stderr: stderr?.text ?? "",
     ...(truncated.length > 0 ? { truncated } : {}),
   };
 }
 
-async function textOf(run: ProcessRun, stream: Stream, end: number, maxBytes: number) {
+async function textOf(run: PrintedRun, stream: Stream, end: number, maxBytes: number) {
   const { bytes, totalBytes } = await run.journal.tail(stream, maxBytes, end);
   const isWhole = bytes.byteLength === totalBytes;
   const kept = isWhole ? bytes : fromCharacterStart(bytes);

@@ -5,12 +5,23 @@ import { describeApi } from "../../http/openapi.ts";
 import { referenceFiles } from "../../http/reference-page.ts";
 import type { Route } from "../../http/route.ts";
 import { aboutRoutes, AGENT_NAME } from "./about.ts";
+import { asyncRoutes, deliverLost } from "./async.ts";
 import { authenticate } from "./auth.ts";
 import { route, type Credential, type HopxContext } from "./context.ts";
+import { cacheRoutes } from "./cache.ts";
+import { envRoutes } from "./env.ts";
 import { answerError } from "./errors.ts";
+import { backgroundRoutes } from "./background.ts";
+import { oneBackgroundRoutes } from "./background-one.ts";
 import { executeRoutes } from "./execute.ts";
+import { answerOnce } from "./once.ts";
+import { fileRoutes } from "./files.ts";
+import { filesMoreRoutes } from "./files-more.ts";
+import { killRoutes } from "./kill.ts";
+import { readQuery } from "./query.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
 import { anyObject } from "./schema.ts";
+import { systemProcessRoutes } from "./system-processes.ts";
 
 export interface HopxOptions {
   readonly allowedHosts: readonly string[];
@@ -21,6 +32,7 @@ export interface HopxOptions {
 
 /** The HopX VM Agent API as one application: its table of routes is the table of contents. */
 export function createHopxApi(context: HopxContext, options: HopxOptions): Hono {
+  deliverLost(context.engine.webhooks);
   return createApp({
     ...options,
     routes: hopxRoutes(context.version),
@@ -28,6 +40,8 @@ export function createHopxApi(context: HopxContext, options: HopxOptions): Hono 
     hosts: new HostPolicy(options),
     // Rows are written in this folder with the credentials of this folder.
     authenticate: (request, credential) => authenticate(request, credential as Credential, context),
+    once: (keyed, request, work) => answerOnce(keyed, request, work, context),
+    readQuery,
     answerError,
   });
 }
@@ -35,6 +49,15 @@ export function createHopxApi(context: HopxContext, options: HopxOptions): Hono 
 export function hopxRoutes(version: string): readonly Route<HopxContext>[] {
   const api: readonly Route<HopxContext>[] = [
     ...executeRoutes,
+    ...asyncRoutes,
+    ...backgroundRoutes,
+    ...oneBackgroundRoutes,
+    ...killRoutes,
+    ...systemProcessRoutes,
+    ...envRoutes,
+    ...cacheRoutes,
+    ...fileRoutes,
+    ...filesMoreRoutes,
     ...aboutRoutes(() => endpointsOf(api)),
     ...sandboxRoutes,
   ];

@@ -36,6 +36,8 @@ export interface AnswerStyle {
    */
   readonly isClientLibrary: boolean;
   readonly fields: Readonly<Record<string, unknown>>;
+  /** Takes a run whose answer is a whole success, before what it printed is let go. */
+  readonly keep?: ((run: ProcessRun, outcome: RunOutcome) => Promise<void>) | undefined;
 }
 
 /** Waits for the end of a run and answers with it. A client that goes away takes its run with it. */
@@ -50,6 +52,7 @@ export async function answerRun(
   const outcome = await outcomeOf(run, cancelOnDisconnect ? request.signal : undefined);
   request.note({ end: outcome.end.cause, runMs: Math.round(outcome.durationMs) });
   const body = { ...(await describeRun(run, outcome, maxOutputBytes)), ...style.fields };
+  if (body.success && !("truncated" in body)) await style.keep?.(run, outcome);
   if (body.success || style.isClientLibrary) return { status: 200, body };
   if (outcome.end.cause !== "timed_out") return { status: 500, body };
   throw new HopxRefusal(408, "EXECUTION_TIMEOUT", timeoutText(style.what, outcome.end.afterMs), body);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { cachedFields, cacheFields } from "./cache-schema.ts";
 
 /** Shapes of the VM Agent API. They check requests, type the handlers and make the OpenAPI document. */
 
@@ -44,6 +45,7 @@ export const executeRequest = z
     timeout: seconds
       .nullish()
       .describe("Seconds; default 60. Above 300 counts as 300 unless the request carries workdir"),
+    ...cacheFields,
     ...place,
   })
   .meta({ id: "ExecuteRequest", example: { code: "print(6 * 7)", language: "python" } });
@@ -105,7 +107,9 @@ const result = {
   truncated: truncated.optional(),
 };
 
-export const executeResult = z.object({ ...result, language: z.string() }).meta({ id: "ExecuteResult" });
+export const executeResult = z
+  .object({ ...result, ...cachedFields, language: z.string() })
+  .meta({ id: "ExecuteResult" });
 export const commandResult = z.object({ ...result, command: z.string() }).meta({ id: "CommandResult" });
 
 export const errorBody = z

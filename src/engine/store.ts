@@ -1,0 +1,112 @@
+import { Database, SQLiteError } from "bun:sqlite";
+import { chmodSync, closeSync, existsSync, openSync, renameSync } from "node:fs";
+import { EngineError } from "./error.ts";
+import { MIGRATIONS } from "./store-migrations.ts";
+import { claimOwner, isOwnerAlive } from "./store-owner.ts";
+
+type Notice = (notice: string, details?: Readonly<Record<string, unknown>>) => void;
+
+/** Another daemon with the same data directory may hold the lock for as long as one short transaction. */
+const BUSY_MS = 5000;
+/** What the write-ahead log keeps of the disk once it has been emptied. */
+const MOST_LOG_BYTES = 16 * 2 ** 20;
+
+/**
+ * What must outlive the daemon, in one SQLite file that only its user may read. A transaction that has been
+ * committed is on the disk: the write-ahead log is synced each time, because rows are few and promises are made.
+ */
+export class Store implements Disposable {
+  readonly database: Database;
+  /** Written into rows that only this daemon works on. */
+  readonly owner: string;
+  readonly #claim: ReturnType<typeof claimOwner>;
+
+  private constructor(database: Database) {
+    this.database = database;
+    this.#claim = claimOwner();
+    this.owner = this.#claim.owner;
+  }
+
+  /**
+   * A damaged file is put aside under another name, with a notice, and a new one begun.
+   * @throws EngineError `unavailable` when it cannot be used or was made by a later version.
+   */
+  static open(path: string, onNotice: Notice): Store {
+    try {
+      return new Store(openSound(path));
+    } catch (error) {
+      if (!isDamage(error)) throw unusable(path, error);
+    }
+    const kept = putAside(path);
+    onNotice("the database was damaged and has been put aside; what it held is not known any more", { kept });
+    try {
+      return new Store(openSound(path));
+    } catch (error) {
+      throw unusable(path, error);
+    }
+  }
+
+  /** Of these owners the ones that will never come back. */
+  deadOwners(owners: readonly string[]): string[] {
+    return owners.filter((owner) => !isOwnerAlive(owner));
+  }
+
+  [Symbol.dispose](): void {
+    this.#claim.release();
+    this.database.close();
+  }
+}
+
+function openSound(path: string): Database {
+  // SQLite gives its other files the mode of the first one, which must be right before anything is in it.
+  closeSync(openSync(path, "a", 0o600));
+  chmodSync(path, 0o600);
+  const database = new Database(path, { strict: true });
+  try {
+    database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    database.run("PRAGMA journal_mode = WAL");
+    database.run("PRAGMA synchronous = FULL");
+    database.run(`PRAGMA journal_size_limit = ${MOST_LOG_BYTES}`);
+    const check = database.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").get();
+    if (check?.quick_check !== "ok") throw new Damage(check?.quick_check);
+    migrate(database);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function migrate(database: Database): void {
+  database
+    .transaction(() => {
+      const row = database.query<{ user_version: number }, []>("PRAGMA user_version").get();
+      const version = row?.user_version ?? 0;
+      if (version > MIGRATIONS.length) {
+        throw new Error(`it has version ${version}, this daemon knows up to ${MIGRATIONS.length}`);
+      }
+      for (const step of MIGRATIONS.slice(version)) database.run(step);
+      database.run(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    })
+    .immediate();
+}
+
+class Damage extends Error {}
+
+function isDamage(error: unknown): boolean {
+  if (error instanceof Damage) return true;
+  return error instanceof SQLiteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code ?? "");
+}
+
+function putAside(path: string): string {
+  const kept = `${path}.damaged-${Date.now()}`;
+  for (const suffix of ["", "-wal", "-shm"]) {
+    if (existsSync(path + suffix)) renameSync(path + suffix, kept + suffix);
+  }
+  return kept;
+}
+
+function unusable(path: string, cause: unknown): EngineError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new EngineError("unavailable", `Cannot use the database ${path}: ${reason}`, { cause });
+}
