@@ -4,7 +4,7 @@ import { join } from "node:path";
 export class Floor implements AsyncDisposable {
   private constructor(
     readonly url: string,
-    private readonly child: Bun.Subprocess,
+    readonly child: Bun.Subprocess,
   ) {}
 
   static async start(): Promise<Floor> {

@@ -22,10 +22,13 @@ const PROGRAMS = [
 
 const rows: Row[] = [];
 
-rows.push(await startToFirstAnswer());
+rows.push(...(await startToFirstAnswer()));
 await using daemon = await TestDaemon.start({ env: { SANDERLING_LOG_LEVEL: "warn" } });
-rows.push(row("idle memory", "MiB", [(await residentBytes(daemon.child.pid)) / 2 ** 20]));
 await using floor = await Floor.start();
+rows.push(
+  row("idle memory", "MiB", [(await residentBytes(daemon.child.pid)) / 2 ** 20]),
+  row("  floor: bare Bun server", "MiB", [(await residentBytes(floor.child.pid)) / 2 ** 20]),
+);
 
 rows.push(
   ...(await compare(
@@ -83,12 +86,16 @@ rows.push(row("memory afterwards", "MiB", [(await residentBytes(daemon.child.pid
 
 print(rows);
 
-async function startToFirstAnswer(): Promise<Row> {
-  const times = await sample(async () => {
+async function startToFirstAnswer(): Promise<Row[]> {
+  const ours = async () => {
     await using fresh = await TestDaemon.start({ env: { SANDERLING_LOG_LEVEL: "warn" } });
     await post(fresh, "/commands/run", { command: "true" });
-  }, 7);
-  return row("start to first answer, and stop", "ms", times);
+  };
+  const bare = async () => {
+    await using fresh = await Floor.start();
+    await get(fresh.url);
+  };
+  return compare("start to first answer, and stop", ours, "bare Bun server", bare, 7);
 }
 
 async function manyAtOnce(): Promise<Row[]> {

@@ -29,7 +29,7 @@ export async function compare(
   floor: () => Promise<void>,
   rounds: number,
 ): Promise<Row[]> {
-  for (let i = 0; i < Math.min(20, rounds); i++) {
+  for (let i = 0; i < Math.min(20, Math.ceil(rounds / 5)); i++) {
     await call();
     await floor();
   }

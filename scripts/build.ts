@@ -8,7 +8,8 @@ const target = join(ROOT, "dist/sanderling");
 process.stdout.write(`==> Building dist/sanderling ${VERSION}\n`);
 const result = await Bun.build({
   entrypoints: [join(ROOT, "src/main.ts")],
-  compile: { outfile: target },
+  // Nothing is taken from the directory that the executable is started in.
+  compile: { outfile: target, autoloadDotenv: false, autoloadBunfig: false },
   minify: { syntax: true, whitespace: true },
   sourcemap: "inline",
 });

@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import type { Config } from "./config/read.ts";
 import { ConfigError } from "./config/read.ts";
 import type { Settings } from "./config/settings.ts";
@@ -17,43 +18,47 @@ export const TOKEN_TTL_SECONDS = 7 * 24 * 60 * 60;
 
 /** A running daemon: the engine and one listener for each protocol. */
 export class Daemon implements AsyncDisposable {
-  readonly engine: Engine;
-  readonly credentials: Credentials;
-  readonly tokens: Tokens;
-  readonly hopx: Listener;
-  readonly #settings: Settings;
-  readonly #log: Log;
+  private constructor(
+    readonly settings: Settings,
+    readonly credentials: Credentials,
+    readonly tokens: Tokens,
+    readonly engine: Engine,
+    readonly hopx: Listener,
+  ) {}
 
   /** @throws ConfigError or EngineError when it cannot start as configured; nothing is left open then. */
-  constructor({ settings, inheritedEnvironment }: Config, log: Log) {
+  static async start({ settings, inheritedEnvironment }: Config, log: Log): Promise<Daemon> {
     refuseOpenDoor(settings);
     forbidInspection();
-    this.#settings = settings;
-    this.#log = log;
-    this.credentials = readCredentials(settings);
-    const { jwtSecret: secret, apiKey, sandboxId, urlSecret } = this.credentials;
-    this.tokens = createTokens(settings, { secret, sandboxId });
-    this.engine = new Engine({
-      ...settings,
-      dataDirectory: settings.dataDir,
-      inheritedEnvironment,
-      programs: settings.python === undefined ? {} : { python: settings.python },
-      onNotice: (notice, details) => log.warn({ ...details }, notice),
-    });
-    const hopx = createHopxApi(
-      {
+    const credentials = readCredentials(settings);
+    const { jwtSecret: secret, apiKey, sandboxId, urlSecret } = credentials;
+    const tokens = createTokens(settings, { secret, sandboxId });
+    await using resources = new AsyncDisposableStack();
+    const engine = resources.use(
+      new Engine({
         ...settings,
-        engine: this.engine,
-        tokens: this.tokens,
-        apiKey,
-        sandboxId,
-        urlSigner: new UrlSigner(urlSecret, sandboxId),
-        version: VERSION,
-        tokenTtlSeconds: TOKEN_TTL_SECONDS,
-      },
-      { ...settings, record: (record) => this.#record("hopx", record) },
+        dataDirectory: settings.dataDir,
+        inheritedEnvironment,
+        programs: settings.python === undefined ? {} : { python: settings.python },
+        onNotice: (notice, details) => log.warn({ ...details }, notice),
+      }),
     );
-    this.hopx = listen(settings.host, settings.hopxPort, hopx.fetch);
+    const urlSigner = new UrlSigner(urlSecret, sandboxId);
+    const shared = { ...settings, engine, tokens, apiKey, sandboxId, urlSigner };
+    const hopx = createHopxApi(
+      { ...shared, version: VERSION, tokenTtlSeconds: TOKEN_TTL_SECONDS },
+      { ...settings, record: recorder("hopx", log) },
+    );
+    const daemon = new Daemon(
+      settings,
+      credentials,
+      tokens,
+      engine,
+      listen(settings.host, settings.hopxPort, hopx.fetch),
+    );
+    // Nothing can fail any more: the daemon owns them now.
+    resources.move();
+    return daemon;
   }
 
   /**
@@ -62,7 +67,7 @@ export class Daemon implements AsyncDisposable {
    */
   async stop(hurry: AbortSignal): Promise<void> {
     const answered = this.hopx.drain();
-    await this.engine.runs.drain(this.#settings.shutdownGraceMs, hurry);
+    await this.engine.runs.drain(this.settings.shutdownGraceMs, hurry);
     await this.engine.webhooks.settle(AbortSignal.any([AbortSignal.timeout(2000), hurry]));
     await Promise.race([answered, expired(1000), aborted(hurry)]);
     await this[Symbol.asyncDispose]();
@@ -72,12 +77,15 @@ export class Daemon implements AsyncDisposable {
     await this.hopx.close();
     await this.engine[Symbol.asyncDispose]();
   }
+}
 
-  #record(api: string, { facts, error, ...record }: RequestRecord): void {
+/** Writes the one log line of each request; a fault of ours with its cause. */
+function recorder(api: string, log: Log): (record: RequestRecord) => void {
+  return ({ facts, error, ...record }) => {
     const line = { api, ...record, ...facts };
-    if (error === undefined) this.#log.info(line, "request");
-    else this.#log.error({ ...line, error: explain(error) }, "request failed: a fault of the daemon");
-  }
+    if (error === undefined) log.info(line, "request");
+    else log.error({ ...line, error: explain(error) }, "request failed: a fault of the daemon");
+  };
 }
 
 /** The tokens that a daemon with these settings accepts and issues. */
@@ -96,7 +104,7 @@ export function createTokens(
 
 /** Whoever can reach the port can run code, so a wider door needs a key that somebody chose. */
 function refuseOpenDoor({ host, jwtSecret, jwtPublicKey }: Settings): void {
-  const isLoopback = host === "localhost" || host === "::1" || host.startsWith("127.");
+  const isLoopback = host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
   if (isLoopback || jwtSecret !== undefined || jwtPublicKey !== undefined) return;
   throw new ConfigError(
     `Refusing to listen on ${host}, beyond this machine, without a credential: set SANDERLING_JWT_SECRET ` +

@@ -20,7 +20,7 @@ export function serveCommand(): Command {
     const config = configOf(command);
     const log = await createLog({ level: config.settings.logLevel, format: config.settings.logFormat });
     const stop = stopRequested();
-    const daemon = new Daemon(config, log);
+    const daemon = await Daemon.start(config, log);
     if (config.settings.execdPort !== undefined || config.settings.accessToken !== undefined) {
       log.warn(
         {},

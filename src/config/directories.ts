@@ -2,8 +2,13 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** Where the daemon keeps what lasts: as root /var/lib, otherwise the user's own data directory (XDG). */
+/**
+ * Where the daemon keeps what lasts: beside the code in a checkout (bin/sanderling says so), as root /var/lib,
+ * otherwise the user's own data directory (XDG).
+ */
 export function defaultDataDirectory(): string {
+  const ofCheckout = process.env["SANDERLING_DEFAULT_DATA_DIR"];
+  if (ofCheckout !== undefined) return ofCheckout;
   if (process.getuid?.() === 0) return "/var/lib/sanderling";
   return join(process.env["XDG_DATA_HOME"] ?? join(homedir(), ".local/share"), "sanderling");
 }

@@ -130,7 +130,7 @@ function parseFile(path: string): Readonly<Record<string, unknown>> {
 }
 
 /** Variables of ours that are no settings: made by the daemon for its runs, or only used by the launcher. */
-const NO_SETTINGS = [`${PREFIX}CONFIG`, `${PREFIX}RUN_ID`];
+const NO_SETTINGS = [`${PREFIX}CONFIG`, `${PREFIX}RUN_ID`, `${PREFIX}DEFAULT_DATA_DIR`];
 
 /** A misspelt setting that is silently ignored would leave its author believing that it is in force. */
 function refuseUnknown(environment: ConfigSources["environment"]): void {

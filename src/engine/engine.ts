@@ -120,12 +120,13 @@ export class Engine implements AsyncDisposable {
       owner: this.#user,
       onFallback: options.onNotice,
     });
-    this.paths = new PathRules({ ...options, workspace: this.workspace, user: this.#user });
     const journal = this.#journalOptions();
-    const path = join(options.dataDirectory, "private", "variables.json");
+    const privateDirectory = join(options.dataDirectory, "private");
+    this.paths = new PathRules({ ...options, workspace: this.workspace, privateDirectory, user: this.#user });
+    const path = join(privateDirectory, "variables.json");
     this.cache = new RunCache(options);
     this.variables = new SandboxVariables({ base, path, onNotice: options.onNotice });
-    const store = this.#resources.use(Store.open(join(options.dataDirectory, "private", "store.sqlite"), options.onNotice));
+    const store = this.#resources.use(Store.open(join(privateDirectory, "store.sqlite"), options.onNotice));
     this.idempotency = this.#resources.use(new Idempotency(store));
     this.webhooks = this.#resources.use(
       new WebhookQueue(store, {

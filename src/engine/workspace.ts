@@ -1,5 +1,6 @@
 import { accessSync, chownSync, constants, mkdirSync, statSync } from "node:fs";
 import { isAbsolute, join, normalize, relative, resolve } from "node:path";
+import { mayEnter } from "./access.ts";
 import { EngineError } from "./error.ts";
 import type { RunUser } from "./user.ts";
 
@@ -54,11 +55,17 @@ export class Workspace {
 
   /**
    * As `resolve`, for a directory to work in. The workspace itself is made again when someone removed it.
-   * @throws EngineError `invalid` when it is not there or is not a directory.
+   * @throws EngineError `invalid` when it is not there or is not a directory, `denied` when the user may not
+   * enter it.
    */
   directory(path: string | undefined, owner: RunUser | undefined): string {
     const absolute = this.resolve(path);
-    if (isDirectory(absolute)) return absolute;
+    if (isDirectory(absolute)) {
+      if (owner === undefined || mayEnter(absolute, owner)) return absolute;
+      throw new EngineError("denied", `Working directory is closed to the user ${owner.name}: ${absolute}`, {
+        details: { path: absolute },
+      });
+    }
     if (absolute === this.path && make(absolute, owner) === undefined) return absolute;
     throw new EngineError("invalid", `Working directory does not exist: ${absolute}`, {
       details: { path: absolute },

@@ -1,8 +1,6 @@
-import { realpathSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { mayExecute } from "../access.ts";
 import type { RunUser } from "../user.ts";
-
-const EXECUTE = 0o1;
 
 /**
  * The first of `names` in a PATH that `user` may execute; undefined when there is none. Started as root, the
@@ -24,28 +22,4 @@ export function findInPath(
     if (usable !== undefined) return usable;
   }
   return undefined;
-}
-
-/** Whether the permission bits let a user execute a file, by its path and by where links lead. */
-function mayExecute(file: string, user: RunUser): boolean {
-  try {
-    const real = realpathSync(file);
-    const way = [file, real].flatMap(ancestors);
-    return statSync(real).isFile() && [real, ...way].every((path) => hasBit(path, user));
-  } catch {
-    return false;
-  }
-}
-
-function ancestors(path: string): string[] {
-  const parent = dirname(path);
-  return parent === path ? [] : [parent, ...ancestors(parent)];
-}
-
-function hasBit(path: string, user: RunUser): boolean {
-  const { mode, uid, gid } = statSync(path);
-  if (user.uid === 0) return (mode & 0o111) !== 0;
-  if (uid === user.uid) return (mode & (EXECUTE << 6)) !== 0;
-  if (user.groups.includes(gid)) return (mode & (EXECUTE << 3)) !== 0;
-  return (mode & EXECUTE) !== 0;
 }

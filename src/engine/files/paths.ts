@@ -1,6 +1,7 @@
 import { constants, realpathSync, type BigIntStats } from "node:fs";
 import { open, readlink, realpath, stat, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
+import { mayPass, mayRead } from "../access.ts";
 import { EngineError } from "../error.ts";
 import type { RunUser } from "../user.ts";
 import type { Workspace } from "../workspace.ts";
@@ -20,6 +21,8 @@ export interface PathRulesOptions {
   readonly workspace: Workspace;
   /** Directories outside of which nothing may be touched; none: no such bound. */
   readonly allowedRoots: readonly string[];
+  /** The daemon's own part of its data directory, which no client may name. */
+  readonly privateDirectory: string;
   /** Whom files belong to that are made here; undefined: the daemon's own user. */
   readonly user: RunUser | undefined;
 }
@@ -39,11 +42,20 @@ export class PathRules {
   readonly workspace: Workspace;
   readonly user: RunUser | undefined;
   readonly #roots: readonly string[];
+  readonly #private: string;
 
-  constructor({ workspace, allowedRoots, user }: PathRulesOptions) {
+  /**
+   * Code that runs as another user could plant symbolic links, and the daemon would follow them as root; so
+   * then, unless roots are named, they are the workspace, /tmp and that user's home, and what that user may not
+   * reach or read is refused.
+   */
+  constructor({ workspace, allowedRoots, privateDirectory, user }: PathRulesOptions) {
     this.workspace = workspace;
     this.user = user;
-    this.#roots = [...new Set(allowedRoots.flatMap((root) => [root, realPathOf(root)]))];
+    this.#private = realPathOf(privateDirectory);
+    const ofUser = user && user.uid !== 0 ? [workspace.path, "/tmp", user.home] : [];
+    const roots = allowedRoots.length > 0 ? allowedRoots : ofUser;
+    this.#roots = [...new Set(roots.flatMap((root) => [root, realPathOf(root)]))];
   }
 
   /**
@@ -57,10 +69,8 @@ export class PathRules {
     // Safe: this is the one place that gives out the brand.
     const resolved = (named.length > 1 ? named.replace(/\/+$/, "") : named) as AbsolutePath;
     refuseTooLong(resolved);
-    if (this.#roots.length > 0) {
-      this.#requireAllowed(resolved, resolved);
-      this.#requireAllowed(realAncestor(resolved), resolved);
-    }
+    if (this.#roots.length > 0) this.#requireAllowed(resolved, resolved);
+    this.#requireAllowed(realAncestor(resolved), resolved);
     return resolved;
   }
 
@@ -69,6 +79,7 @@ export class PathRules {
     const entry = await this.open(path, O_RDONLY, "read");
     try {
       refuseUnlessFile(entry.stats, "read", entry.path);
+      if (this.user && !mayRead(entry.stats, this.user)) throw notForUser(entry.path, this.user);
       return entry;
     } catch (error) {
       await entry.handle.close();
@@ -114,6 +125,7 @@ export class PathRules {
   /** @throws EngineError `denied` when the real place is outside the roots or inside a kernel tree. */
   requireOrdinary(real: string, path: AbsolutePath, action: string): void {
     this.#requireAllowed(real, path);
+    if (this.user && !mayPass(real, this.user)) throw notForUser(path, this.user);
     if (!KERNEL_TREES.some((tree) => isInside(real, tree))) return;
     throw new EngineError("denied", `Cannot ${action} ${path}: it is not a file but a door into the kernel`, {
       details: { path },
@@ -121,9 +133,17 @@ export class PathRules {
   }
 
   #requireAllowed(real: string, path: AbsolutePath): void {
-    if (this.#roots.length === 0 || this.#roots.some((root) => isInside(real, root))) return;
+    const isAllowed = this.#roots.length === 0 || this.#roots.some((root) => isInside(real, root));
+    if (isAllowed && !isInside(real, this.#private)) return;
     throw new EngineError("denied", `Path not allowed: ${path}`, { details: { path } });
   }
+}
+
+/** The daemon could do it, as root, but the user whose sandbox this is could not. */
+function notForUser(path: string, { name }: RunUser): EngineError {
+  return new EngineError("denied", `Path not allowed: ${path} (closed to the user ${name})`, {
+    details: { path },
+  });
 }
 
 /** @throws EngineError `invalid` for a FIFO, a device or a socket, which could block for ever. */

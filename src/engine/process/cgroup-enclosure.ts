@@ -22,17 +22,17 @@ export class CgroupEnclosure implements Enclosure {
   readonly #limits: RunLimits;
   /** The directory whose list of members counts. */
   readonly #main: string;
-  readonly #onReleased: () => void;
+  readonly #onRelease: () => void;
   readonly #events: string;
   /** Whoever waits in `emptied`. They share one watcher: of two on one file, closing one may silence the other. */
   readonly #waiting = new Set<() => void>();
   #watcher: FSWatcher | undefined;
   #leader: LeaderUsage | undefined;
 
-  constructor(slot: Slot, limits: RunLimits, onReleased: () => void) {
+  constructor(slot: Slot, limits: RunLimits, onRelease: () => void) {
     this.#slot = slot;
     this.#limits = limits;
-    this.#onReleased = onReleased;
+    this.#onRelease = onRelease;
     this.#main = slot[0]?.directory ?? "";
     this.#events = join(this.#main, "cgroup.events");
   }
@@ -64,10 +64,10 @@ export class CgroupEnclosure implements Enclosure {
 
   #startInside(inherited: Slot, start: Start, gate: number | undefined): Child {
     try {
-      for (const { directory } of inherited) moveThisThread(join(directory, "tasks"));
+      for (const { directory } of inherited) enter(directory);
       return start({ cgroup: this.#slot.find(({ version }) => version === 2)?.directory, gate });
     } finally {
-      for (const { own } of inherited) moveThisThread(join(own, "tasks"));
+      for (const { home } of inherited) if (home !== undefined) writeSync(home, "0");
     }
   }
 
@@ -123,10 +123,11 @@ export class CgroupEnclosure implements Enclosure {
   }
 
   release(): void {
-    void this.#remove();
+    this.#onRelease();
   }
 
-  async #remove(): Promise<void> {
+  /** Removes the directories as soon as nothing of the run is left; false when they cannot be removed. */
+  async remove(): Promise<boolean> {
     try {
       await Promise.all(this.#slot.map(({ directory }) => rmdir(directory)));
     } catch {
@@ -135,7 +136,7 @@ export class CgroupEnclosure implements Enclosure {
       await this.emptied(idle.signal);
       await Promise.allSettled(this.#slot.map(({ directory }) => rmdir(directory)));
     }
-    if (this.#slot.every(({ directory }) => !existsSync(directory))) this.#onReleased();
+    return this.#slot.every(({ directory }) => !existsSync(directory));
   }
 
   #place(controller: string): Slot[number] | undefined {
@@ -169,9 +170,9 @@ export class CgroupEnclosure implements Enclosure {
   }
 }
 
-/** "0" is the thread that writes (cgroups(7)). Without the truncation of writeFileSync, which costs a call. */
-function moveThisThread(tasks: string): void {
-  const file = openSync(tasks, "r+");
+/** Moves this thread: "0" is the one that writes (cgroups(7)). */
+function enter(directory: string): void {
+  const file = openSync(join(directory, "tasks"), "r+");
   try {
     writeSync(file, "0");
   } finally {

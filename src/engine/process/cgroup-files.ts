@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  readdirSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 
 /** One mounted hierarchy and the daemon's own place in it. */
@@ -64,6 +74,23 @@ export function readText(path: string): string {
   }
 }
 
+const short = Buffer.alloc(4096);
+
+/** The text of a small control file, in three calls to the kernel; empty when it may not be read. */
+function readShort(path: string): string {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch {
+    return "";
+  }
+  try {
+    return short.toString("latin1", 0, readSync(file, short, 0, short.byteLength, null));
+  } finally {
+    closeSync(file);
+  }
+}
+
 /** Writes a control file; false when the kernel refuses. */
 export function tryWrite(path: string, value: string): boolean {
   try {
@@ -95,13 +122,13 @@ export function tryRemoveDirectory(path: string): boolean {
 
 /** The value of one `name value` line of a control file, as in memory.events. */
 export function readField(path: string, name: string): number | null {
-  const match = new RegExp(`^${name} (\\d+)$`, "m").exec(readText(path));
+  const match = new RegExp(`^${name} (\\d+)$`, "m").exec(readShort(path));
   return match ? Number(match[1]) : null;
 }
 
 /** A control file that holds one number; null for "max", or when it is missing. */
 export function readNumber(path: string): number | null {
-  const text = readText(path).trim();
+  const text = readShort(path).trim();
   return /^\d+$/.test(text) ? Number(text) : null;
 }
 

@@ -14,6 +14,8 @@ import { isSame, listProcesses, readStat, startEnvironment, type ProcessStat } f
 
 /** The variable by which a process is recognised as a run's, however it detached itself. */
 export const RUN_ID_VARIABLE = "SANDERLING_RUN_ID";
+/** How many enclosures may gather before it is looked which of them are empty. */
+const FORGET_AT = 32;
 const KILL_DEADLINE_MS = 10_000;
 
 /**
@@ -35,8 +37,7 @@ export function openProcessGroupContainment(): Containment {
     open(id, limits) {
       refuseUnenforceable(limits);
       const enclosure = new GroupEnclosure(id, () => {
-        open.delete(enclosure);
-        forgetOneEmpty(open);
+        if (open.size >= FORGET_AT) forgetEmpty(open);
       });
       open.add(enclosure);
       return enclosure;
@@ -47,13 +48,24 @@ export function openProcessGroupContainment(): Containment {
   };
 }
 
-/** Enclosures whose background processes outlived their run are kept for the shutdown, but not for ever. */
-function forgetOneEmpty(open: Set<GroupEnclosure>): void {
-  for (const enclosure of open) {
-    if (!enclosure.released) continue;
-    open.delete(enclosure);
-    if (!enclosure.isEmpty()) open.add(enclosure);
-    return;
+/**
+ * Enclosures whose background processes outlived their run are kept for the shutdown, but not for ever. One look at
+ * the machine's processes serves many: a look after each run would double what a short run costs.
+ */
+function forgetEmpty(open: Set<GroupEnclosure>): void {
+  const living = new Living();
+  for (const enclosure of open) if (enclosure.isReleased && enclosure.isEmpty(living)) open.delete(enclosure);
+}
+
+/** The processes alive at one moment, each with the environment it was started with. */
+class Living {
+  readonly all = listProcesses().filter(({ state }) => state !== "Z" && state !== "X");
+  readonly #environments = new Map<number, readonly string[]>();
+
+  environment(pid: number): readonly string[] {
+    const known = this.#environments.get(pid) ?? startEnvironment(pid);
+    this.#environments.set(pid, known);
+    return known;
   }
 }
 
@@ -69,17 +81,17 @@ function refuseUnenforceable(limits: RunLimits): void {
 
 class GroupEnclosure implements Enclosure {
   readonly #marker: string;
-  readonly #onEmpty: () => void;
+  readonly #onRelease: () => void;
   #leader: ProcessStat | undefined;
   #usage: LeaderUsage | undefined;
   #released = false;
 
-  constructor(id: RunId, onEmpty: () => void) {
+  constructor(id: RunId, onRelease: () => void) {
     this.#marker = `${RUN_ID_VARIABLE}=${id}`;
-    this.#onEmpty = onEmpty;
+    this.#onRelease = onRelease;
   }
 
-  get released(): boolean {
+  get isReleased(): boolean {
     return this.#released;
   }
 
@@ -121,26 +133,26 @@ class GroupEnclosure implements Enclosure {
     };
   }
 
-  isEmpty(): boolean {
-    return this.#members().length === 0;
+  isEmpty(living: Living): boolean {
+    return this.#members(living).length === 0;
   }
 
   release(): void {
     this.#released = true;
-    if (this.isEmpty()) this.#onEmpty();
+    this.#onRelease();
   }
 
-  #members(): ProcessStat[] {
+  #members(living = new Living()): ProcessStat[] {
     const leader = this.#leader;
     if (leader === undefined) return [];
-    const all = listProcesses().filter(({ state }) => state !== "Z" && state !== "X");
+    const { all } = living;
     // A pid given to another process since says nothing about who is in the group or session of that number.
     const reused = all.some(({ pid, startTime }) => pid === leader.pid && startTime !== leader.startTime);
     const mine = new Set<number>();
     const belongs = (process: ProcessStat) =>
       (!reused && [process.pid, process.session, process.group].includes(leader.pid)) ||
       mine.has(process.parent) ||
-      startEnvironment(process.pid).includes(this.#marker);
+      living.environment(process.pid).includes(this.#marker);
     // Descent is found one generation a round.
     for (let before = -1; before !== mine.size;) {
       before = mine.size;

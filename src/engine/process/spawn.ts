@@ -2,6 +2,7 @@ import { accessSync, closeSync, constants as access, existsSync, statSync } from
 import { constants } from "node:os";
 import { resolve as resolvePath } from "node:path";
 import type { SignalName, StartFailure } from "../run.ts";
+import { mayExecute } from "../access.ts";
 import type { RunUser } from "../user.ts";
 import { createInputPipe, createMemoryFile, createOutputPipe, type Pipe } from "./libc.ts";
 
@@ -65,10 +66,11 @@ export function spawn(spec: SpawnSpec): Child {
   const { stdin, stdout, stderr } = createStreams(spec);
   const { promise: exited, resolve } = Promise.withResolvers<ChildExit>();
   try {
-    const argv = withGate(spec, withUser(spec, withOpenFiles(spec)));
+    const argv = withGate(spec, withUser(spec, withPreparation(spec)));
     if (argv !== spec.argv) refuseMissing(spec);
     const child = Bun.spawn([...argv], {
-      cwd: spec.cwd,
+      // The directory is entered before the user is switched: as root, every one would open.
+      cwd: spec.user === undefined ? spec.cwd : "/",
       env: spec.env,
       stdio: [
         stdin?.readFd ?? "ignore",
@@ -136,10 +138,17 @@ function refuseMissing(spec: SpawnSpec): void {
   const [program] = spec.argv;
   const path = locate(spec);
   if (path === null) throw new SpawnFailure("program_not_found", `${program}: not found`);
+  if (!isExecutable(path, spec.user))
+    throw new SpawnFailure("not_executable", `${program}: cannot be executed`);
+}
+
+function isExecutable(path: string, user: RunUser | undefined): boolean {
+  if (user) return mayExecute(path, user);
   try {
     accessSync(path, access.X_OK);
+    return true;
   } catch {
-    throw new SpawnFailure("not_executable", `${program}: cannot be executed`);
+    return false;
   }
 }
 
@@ -154,10 +163,17 @@ function withGate({ gate }: SpawnSpec, argv: readonly string[]): readonly string
   return gate === undefined ? argv : ["/bin/sh", "-c", 'read -r _ <&3; exec "$@" 3<&-', "sh", ...argv];
 }
 
-/** `ulimit` sets the soft and the hard limit of the shell, which then becomes the program. */
-function withOpenFiles({ argv, openFiles }: SpawnSpec): readonly string[] {
-  if (openFiles === undefined) return argv;
-  return ["/bin/sh", "-c", 'ulimit -n "$0" && exec "$@"', String(openFiles), ...argv];
+/** What only the user of the run may do, in a shell that then becomes the program. */
+function withPreparation({ argv, cwd, user, openFiles }: SpawnSpec): readonly string[] {
+  if (user === undefined && openFiles === undefined) return argv;
+  const script = [
+    user && 'cd -- "$1" || exit 126; unset OLDPWD; shift;',
+    // The soft and the hard limit.
+    openFiles !== undefined && 'ulimit -n "$1" || exit 126; shift;',
+    'exec "$@"',
+  ];
+  const values = [...(user ? [cwd] : []), ...(openFiles === undefined ? [] : [String(openFiles)])];
+  return ["/bin/sh", "-c", script.filter(Boolean).join(" "), "sh", ...values, ...argv];
 }
 
 const setpriv = Bun.which("setpriv", { PATH: "/usr/bin:/bin:/usr/sbin:/sbin" });

@@ -10,7 +10,7 @@ import { statusOf } from "./background-view.ts";
  */
 export async function describeSlice(process: BackgroundProcess, query: z.output<typeof outputQuery>) {
   const { stream, offset: asked, limit, encoding } = query;
-  const { run } = process;
+  const run = process.run;
   // Before the bytes, so that "ended" is never told too early.
   const [outcome, hadSurvivors, status] = [process.outcome, run.hasSurvivors, statusOf(process)];
   const total = run.journal.totals[stream];

@@ -23,7 +23,8 @@ function isKilled(end: RunEnd): boolean {
 
 /** The answer of a route that starts one: `status` is what it is, and never `queued`, because nothing waits. */
 export function describeStart(process: BackgroundProcess) {
-  const { run, outcome } = process;
+  const run = process.run;
+  const outcome = process.outcome;
   return {
     ...idsOf(process),
     name: process.facts.name,
@@ -40,7 +41,9 @@ export function describeStart(process: BackgroundProcess) {
 
 /** All that a list tells of one process: every field that any client reads (6.3), in both spellings. */
 export async function describeProcess(process: BackgroundProcess, maxOutputBytes: number) {
-  const { run, facts, endedAt } = process;
+  const run = process.run;
+  const facts = process.facts;
+  const endedAt = process.endedAt;
   const started = run.startedAt.toISOString();
   const ended = endedAt?.toISOString() ?? null;
   const [printed, load] = [await describeOutcome(process, maxOutputBytes), loadOf(process)];

@@ -70,7 +70,7 @@ async function killBackground(process: BackgroundProcess, signal: SignalName | u
 
 /** 200, so that a kill sent again after a lost answer is no error; the body says that nothing was done. */
 function hadEnded(process: BackgroundProcess): Reply {
-  const { outcome } = process;
+  const outcome = process.outcome;
   const how = outcome ? describeEnd(outcome.end) : "ended";
   return {
     status: 200,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { connect } from "node:net";
-import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CLIENT_PYTHON, runProgram } from "../../support/clients.ts";
 import { TEST_API_KEY, TestDaemon } from "../../support/daemon.ts";
@@ -152,6 +152,18 @@ describe("errors", () => {
       expect((await get(`${path}?path=/no/such`)).body.code).toBe("FILE_NOT_FOUND");
     const gone = await daemon.fetch("/files/remove?path=/no/such", { method: "DELETE" });
     expect(gone.status).toBe(404);
+  });
+
+  test("the daemon's own private directory is 403 FORBIDDEN, also through a symbolic link", async () => {
+    const secret = join(daemon.directory, "data/private/sandbox-id");
+    await symlink(join(daemon.directory, "data/private"), at("way-in"));
+    for (const path of [secret, "way-in/sandbox-id"]) {
+      expect(await get(`/files/read?${query({ path })}`)).toMatchObject({
+        status: 403,
+        body: { code: "FORBIDDEN" },
+      });
+    }
+    expect((await put(join(daemon.directory, "data/private/planted"), "x")).status).toBe(403);
   });
 
   test("outside the allowed roots is 403 FORBIDDEN on every route", async () => {
