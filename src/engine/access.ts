@@ -50,7 +50,9 @@ function ancestors(path: string): string[] {
 }
 
 function hasBit(path: string, user: RunUser): boolean {
-  const stats = statSync(path);
+  const stats = statSync(path, { throwIfNoEntry: false });
+  // What is not there closes nothing.
+  if (stats === undefined) return true;
   if (user.uid === 0) return (stats.mode & 0o111) !== 0;
   return grants(stats, user, EXECUTE);
 }

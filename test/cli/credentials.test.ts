@@ -141,9 +141,9 @@ describe("credentials that nobody gave", () => {
     const place = join(directory.path, "data/private");
     const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
     expect(await mode(place)).toBe("700");
-    expect((await readdir(place)).toSorted()).toEqual(["api-key", "journals", "jwt-secret", "sandbox-id"]);
-    for (const name of ["api-key", "jwt-secret", "sandbox-id"])
-      expect(await mode(join(place, name))).toBe("600");
+    const files = (await readdir(place)).filter((name) => name !== "journals");
+    for (const name of ["api-key", "jwt-secret", "sandbox-id", "url-secret"]) expect(files).toContain(name);
+    for (const name of files) expect([name, await mode(join(place, name))]).toEqual([name, "600"]);
   });
 
   test("are the same for daemons that make them at the same moment", async () => {
@@ -153,7 +153,7 @@ describe("credentials that nobody gave", () => {
     const ids = all.map(({ stdout }) => (JSON.parse(stdout) as TokenFacts).sandbox_id);
     expect(new Set(ids).size).toBe(1);
     const kept = await readdir(join(directory.path, "data/private"));
-    expect(kept.toSorted()).toEqual(["api-key", "jwt-secret", "sandbox-id"]);
+    expect(kept.toSorted()).toEqual(["api-key", "jwt-secret", "sandbox-id", "url-secret"]);
   });
 
   test("differ between two data directories", async () => {

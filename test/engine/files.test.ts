@@ -184,6 +184,7 @@ describe("writing", () => {
 
   test.if(isRoot)("what is made for another user belongs to that user", async () => {
     await using other = await openEngine({ runAs: "nobody" });
+    chmodSync(join(other.workspace, ".."), 0o755);
     const request = { path: "a/b", mode: undefined, overwrite: true, precondition: undefined };
     await writeFile(other.engine.paths, request, bytes("x"));
     await using made = await makeDirectory(other.engine.paths, "c/d");
