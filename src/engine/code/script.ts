@@ -1,4 +1,4 @@
-import { chownSync } from "node:fs";
+import { lchownSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../error.ts";
@@ -58,8 +58,9 @@ export async function planScript(
     write: async (name, content) => {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       const path = join(directory, name);
-      await writeFile(path, content, { mode: 0o600 });
-      if (user) for (const owned of [directory, path]) chownSync(owned, user.uid, user.gid);
+      // Exclusive: once the directory is the user's, a link could be waiting there for root to write through.
+      await writeFile(path, content, { mode: 0o600, flag: "wx" });
+      if (user) for (const owned of [directory, path]) lchownSync(owned, user.uid, user.gid);
       return path;
     },
   });

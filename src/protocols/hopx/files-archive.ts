@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { basename } from "node:path";
-import { packDirectory, type PackedArchive } from "../../engine/files/archive-pack.ts";
-import { unpackArchive } from "../../engine/files/archive-unpack.ts";
+import type { PackedArchive } from "../../engine/files/archive-pack.ts";
 import { readChunks } from "../../http/chunks.ts";
 import { attachment } from "../../http/range.ts";
 import { route } from "./context.ts";
@@ -34,6 +33,8 @@ export const archiveRoutes = [
       ...refusals,
     },
     handle: async ({ query }, request, { engine }) => {
+      // Loaded at the first archive: start-up is for what every daemon does.
+      const { packDirectory } = await import("../../engine/files/archive-pack.ts");
       const archive = await packDirectory(engine.paths, query.path);
       request.note({ entries: archive.entries, skipped: archive.skipped.count });
       const headers = archiveHeaders(archive);
@@ -62,6 +63,7 @@ export const archiveRoutes = [
     handle: async ({ query }, request, { engine, maxUploadBytes, ...limits }) => {
       const { maxArchiveEntries: maxEntries, maxArchiveBytes: maxBytes } = limits;
       const wanted = { ...query, maxEntries, maxBytes };
+      const { unpackArchive } = await import("../../engine/files/archive-unpack.ts");
       const unpacked = await unpackArchive(engine.paths, wanted, readChunks(request.raw, maxUploadBytes));
       request.note({ files: unpacked.files, bytes: unpacked.bytes });
       return { status: 200, body: { success: true, ...unpacked, timestamp: new Date().toISOString() } };

@@ -1,6 +1,5 @@
 import type { z } from "zod";
 import type { SearchMatch, SearchQuery } from "../../engine/files/search-query.ts";
-import { search } from "../../engine/files/search.ts";
 import type { Reply, RequestInfo } from "../../http/route.ts";
 import { route, type HopxContext } from "./context.ts";
 import { searchRequest, searchResult } from "./files-more-schema.ts";
@@ -40,6 +39,8 @@ async function answerSearch(
   request: RequestInfo,
   { engine, maxOutputBytes }: HopxContext,
 ): Promise<Reply> {
+  // Loaded at the first search, like the archives: start-up is for what every daemon does.
+  const { search } = await import("../../engine/files/search.ts");
   const { matches, cut, filesSearched, ...rest } = await search(
     toQuery(asked, maxOutputBytes),
     engine,
