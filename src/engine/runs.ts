@@ -7,12 +7,21 @@ export interface RunTableOptions extends ProcessRunContext {
   readonly maxRuns: number;
 }
 
+/**
+ * A `request` is work that somebody asked for and waits for; a `service` is a process that the daemon keeps for
+ * later requests (a kernel, a display). Services have their own bounds where they are kept: they are not
+ * counted as runs under way, and a shutdown ends them at once instead of waiting for an end that never comes.
+ */
+export type RunRole = "request" | "service";
+
 /** Every run of the engine, until its last process is gone. The one place where runs are admitted. */
 export class RunTable implements AsyncDisposable {
   readonly #options: RunTableOptions;
   readonly #runs = new Map<RunId, ProcessRun>();
+  readonly #services = new Set<RunId>();
   /** Runs admitted but not yet started, while their files are written. */
   readonly #starting = new Set<Promise<ProcessRun>>();
+  readonly #startingServices = new Set<Promise<ProcessRun>>();
   #isClosing = false;
   #total = 0;
 
@@ -23,7 +32,7 @@ export class RunTable implements AsyncDisposable {
   /** Runs under way; those that ended but left something running are not counted. */
   get active(): number {
     let count = this.#starting.size;
-    for (const run of this.#runs.values()) if (!run.hasEnded) count++;
+    for (const run of this.#runs.values()) if (!run.hasEnded && !this.#services.has(run.id)) count++;
     return count;
   }
 
@@ -49,19 +58,23 @@ export class RunTable implements AsyncDisposable {
    */
   async start(prepare: (id: RunId) => Promise<Omit<ProcessRunSpec, "id">>): Promise<ProcessRun> {
     this.#admit();
-    const starting = this.#start(prepare);
-    this.#starting.add(starting);
-    try {
-      return await starting;
-    } finally {
-      this.#starting.delete(starting);
-    }
+    return this.#whileStarting(this.#start(prepare, "request"), this.#starting);
+  }
+
+  /**
+   * Starts a process that the daemon keeps for later requests; whoever keeps it bounds their number.
+   * @throws EngineError `unavailable` while shutting down.
+   */
+  async startService(prepare: (id: RunId) => Promise<Omit<ProcessRunSpec, "id">>): Promise<ProcessRun> {
+    if (this.#isClosing) this.#refuseClosing();
+    return this.#whileStarting(this.#start(prepare, "service"), this.#startingServices);
   }
 
   /** Refuses new runs and gives those under way `graceMs` to end by themselves before they are cancelled. */
   async drain(graceMs: number, hurry: AbortSignal): Promise<void> {
     this.#isClosing = true;
-    const waiting = [...this.#runs.values()].filter((run) => !run.hasEnded);
+    const living = [...this.#runs.values()].filter((run) => !run.hasEnded);
+    const waiting = living.filter(({ id }) => !this.#services.has(id));
     if (waiting.length === 0) return;
     const late = AbortSignal.any([AbortSignal.timeout(graceMs), hurry]);
     const cancelAll = () => waiting.forEach((run) => void run.cancel("shutdown"));
@@ -72,7 +85,7 @@ export class RunTable implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true;
-    await Promise.allSettled(this.#starting);
+    await Promise.allSettled([...this.#starting, ...this.#startingServices]);
     await Promise.all([...this.#runs.values()].map((run) => run.destroy()));
   }
 
@@ -85,22 +98,38 @@ export class RunTable implements AsyncDisposable {
     );
   }
 
-  async #start(prepare: (id: RunId) => Promise<Omit<ProcessRunSpec, "id">>): Promise<ProcessRun> {
+  async #whileStarting(run: Promise<ProcessRun>, starting: Set<Promise<ProcessRun>>): Promise<ProcessRun> {
+    starting.add(run);
+    try {
+      return await run;
+    } finally {
+      starting.delete(run);
+    }
+  }
+
+  async #start(
+    prepare: (id: RunId) => Promise<Omit<ProcessRunSpec, "id">>,
+    role: RunRole,
+  ): Promise<ProcessRun> {
     const id = newRunId();
     const spec = await prepare(id);
     // The shutdown may have begun while the files were written.
     if (this.#isClosing) this.#refuseClosing();
-    return this.#add(new ProcessRun({ ...spec, id }, this.#options));
+    return this.#add(new ProcessRun({ ...spec, id }, this.#options), role);
   }
 
   #refuseClosing(): never {
     throw new EngineError("unavailable", "Cannot start a run: the daemon is shutting down");
   }
 
-  #add(run: ProcessRun): ProcessRun {
-    this.#total++;
+  #add(run: ProcessRun, role: RunRole): ProcessRun {
+    if (role === "request") this.#total++;
+    else this.#services.add(run.id);
     this.#runs.set(run.id, run);
-    void Promise.all([run.outcome, run.outputClosed()]).then(() => this.#runs.delete(run.id));
+    void Promise.all([run.outcome, run.outputClosed()]).then(() => {
+      this.#runs.delete(run.id);
+      this.#services.delete(run.id);
+    });
     return run;
   }
 }
