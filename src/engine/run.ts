@@ -57,13 +57,29 @@ export interface RunOutcome {
 /** Values by MIME type, as the Jupyter protocol names them. */
 export type MimeBundle = Readonly<Record<string, unknown>>;
 
+/**
+ * What a run tells, in order. Bytes are counted a stream (`offset`), everything else from 0 on (`index`): both
+ * together are a `Cursor`, from which any reader can continue exactly where it stopped.
+ */
 export type RunEvent =
+  /** `pid`: of the run's first process, or of the kernel that executes it. */
   | { readonly type: "started"; readonly id: RunId; readonly pid: number }
   | { readonly type: "output"; readonly stream: Stream; readonly offset: number; readonly bytes: Uint8Array }
   /** The journal no longer holds these bytes: the reader came too late for the retention policy. */
   | { readonly type: "dropped"; readonly stream: Stream; readonly offset: number; readonly length: number }
-  | { readonly type: "display"; readonly data: MimeBundle }
+  | RichEvent
+  | { readonly type: "ended"; readonly end: RunEnd; readonly usage: RunUsage };
+
+/** What kernels tell beside bytes; programs tell none of it. */
+export type RichEvent = { readonly index: number } & (
+  | { readonly type: "display"; readonly data: MimeBundle; readonly displayId?: string | undefined }
+  /** Replaces what was shown under this id. */
+  | { readonly type: "display_update"; readonly data: MimeBundle; readonly displayId: string }
+  /** Takes back what was shown so far; `wait`: when the next output comes. */
+  | { readonly type: "clear"; readonly wait: boolean }
   | { readonly type: "result"; readonly data: MimeBundle; readonly count: number }
+  /** The program asks for a line of input; it waits until there is one. */
+  | { readonly type: "input_request"; readonly prompt: string; readonly isPassword: boolean }
   /** The user's own error, such as an exception in a cell; not a fault of ours. */
   | {
       readonly type: "failed";
@@ -71,7 +87,23 @@ export type RunEvent =
       readonly message: string;
       readonly traceback: readonly string[];
     }
-  | { readonly type: "ended"; readonly end: RunEnd; readonly usage: RunUsage };
+);
+
+/** Where a reader stands: bytes a stream, and events that are not bytes. */
+export type Cursor = Readonly<Record<Stream, number>> & { readonly rich?: number };
+
+/** Anything that executes, as the protocols see it: a program, a command, a cell of a kernel. */
+export interface Run extends AsyncDisposable {
+  readonly id: RunId;
+  readonly startedAt: Date;
+  /** Settles exactly once, with how the run ended; never rejects. */
+  readonly outcome: Promise<RunOutcome>;
+  readonly hasEnded: boolean;
+  /** Everything from `from` on, as it happens, up to and including the end; any number of readers. */
+  events(from?: Cursor): AsyncGenerator<RunEvent, void>;
+  /** Stops it; the first reason given is the one told. Settles with the true end. */
+  cancel(reason: CancelReason): Promise<RunOutcome>;
+}
 
 /** The number of a signal; real-time signals count from 34, as bash names them. */
 export function signalNumber(signal: SignalName): number {

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   Journal,
-  type Cursor,
   type JournalEntry,
   type JournalOptions,
   type JournalReader,
 } from "../../src/engine/process/journal.ts";
+import type { Cursor } from "../../src/engine/run.ts";
 import { STREAMS, type Stream } from "../../src/engine/run.ts";
 import { randomNumbers } from "../support/random.ts";
 

@@ -1,6 +1,6 @@
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { STREAMS, type RunEvent, type Stream } from "../run.ts";
+import { STREAMS, type Cursor, type RunEvent, type Stream } from "../run.ts";
 import { ByteLog, type LogSlice } from "./byte-log.ts";
 
 export interface JournalOptions {
@@ -13,8 +13,6 @@ export interface JournalOptions {
   readonly onFault: (cause: unknown) => void;
 }
 
-/** Where a reader stands: absolute byte offsets, one a stream. */
-export type Cursor = Readonly<Record<Stream, number>>;
 export const JOURNAL_START: Cursor = { stdout: 0, stderr: 0 };
 
 export type JournalEntry = Extract<RunEvent, { type: "output" | "dropped" }>;

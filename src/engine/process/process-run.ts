@@ -2,6 +2,8 @@ import { closeSync } from "node:fs";
 import {
   STREAMS,
   type CancelReason,
+  type Cursor,
+  type Run,
   type RunEnd,
   type RunEvent,
   type RunId,
@@ -11,7 +13,7 @@ import {
 } from "../run.ts";
 import type { Containment, Enclosure, RunLimits } from "./containment.ts";
 import { InputPipe } from "./input-pipe.ts";
-import { Journal, JOURNAL_START, type Cursor, type JournalEntry, type JournalOptions } from "./journal.ts";
+import { Journal, JOURNAL_START, type JournalEntry, type JournalOptions } from "./journal.ts";
 import { PipeReader } from "./pipe-reader.ts";
 import { spawn, SpawnFailure, type Child, type ChildExit, type SpawnSpec } from "./spawn.ts";
 
@@ -43,7 +45,7 @@ const NO_USAGE = { peakMemoryBytes: null, cpuSeconds: null, peakProcesses: null,
  * One supervised process tree. It has ended when its first process has exited and everything written by then
  * is in the journal, whoever still holds the pipes; after a timeout or a cancel, when nothing of it is left.
  */
-export class ProcessRun implements AsyncDisposable {
+export class ProcessRun implements Run {
   readonly id: RunId;
   readonly startedAt = new Date();
   readonly journal: Journal;
