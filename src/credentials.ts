@@ -8,6 +8,7 @@ import type { Settings } from "./config/settings.ts";
 export interface Credentials {
   readonly jwtSecret: string | undefined;
   readonly apiKey: string;
+  readonly accessToken: string;
   readonly sandboxId: string;
   /** Where the key of signed addresses comes from; never given, so that only this daemon can make them. */
   readonly urlSecret: string;
@@ -34,6 +35,7 @@ export function readCredentials(settings: Settings): Credentials {
   return {
     jwtSecret: isGenerated ? kept("jwt-secret", makeSecret) : settings.jwtSecret,
     apiKey: settings.apiKey ?? kept("api-key", makeSecret),
+    accessToken: settings.accessToken ?? kept("access-token", makeSecret),
     sandboxId,
     urlSecret: kept("url-secret", makeSecret),
     isGenerated,

@@ -5,11 +5,12 @@ import type { Settings } from "./config/settings.ts";
 import { readCredentials, type Credentials } from "./credentials.ts";
 import { Engine } from "./engine/engine.ts";
 import { forbidInspection } from "./engine/process/libc.ts";
-import { listen, type Listener } from "./http/listen.ts";
+import { listen, type Fetch, type Listener } from "./http/listen.ts";
 import type { RequestRecord } from "./http/dispatch.ts";
 import { Tokens } from "./http/tokens.ts";
 import { UrlSigner } from "./http/url-signer.ts";
 import type { Log } from "./log.ts";
+import { createExecdApi } from "./protocols/execd/routes.ts";
 import { createHopxApi } from "./protocols/hopx/routes.ts";
 import { VERSION } from "./version.ts";
 
@@ -24,6 +25,7 @@ export class Daemon implements AsyncDisposable {
     readonly tokens: Tokens,
     readonly engine: Engine,
     readonly hopx: Listener,
+    readonly execd: Listener,
   ) {}
 
   /** @throws ConfigError or EngineError when it cannot start as configured; nothing is left open then. */
@@ -31,7 +33,7 @@ export class Daemon implements AsyncDisposable {
     refuseOpenDoor(settings);
     forbidInspection();
     const credentials = readCredentials(settings);
-    const { jwtSecret: secret, apiKey, sandboxId, urlSecret } = credentials;
+    const { jwtSecret: secret, apiKey, accessToken, sandboxId, urlSecret } = credentials;
     const tokens = createTokens(settings, { secret, sandboxId });
     await using resources = new AsyncDisposableStack();
     const engine = resources.use(
@@ -44,18 +46,26 @@ export class Daemon implements AsyncDisposable {
       }),
     );
     const urlSigner = new UrlSigner(urlSecret, sandboxId);
-    const shared = { ...settings, engine, tokens, apiKey, sandboxId, urlSigner };
+    const shared = {
+      ...settings,
+      engine,
+      tokens,
+      apiKey,
+      accessToken,
+      sandboxId,
+      urlSigner,
+      version: VERSION,
+    };
     const hopx = createHopxApi(
-      { ...shared, version: VERSION, tokenTtlSeconds: TOKEN_TTL_SECONDS },
+      { ...shared, tokenTtlSeconds: TOKEN_TTL_SECONDS },
       { ...settings, record: recorder("hopx", log) },
     );
-    const daemon = new Daemon(
-      settings,
-      credentials,
-      tokens,
-      engine,
-      listen(settings.host, settings.hopxPort, hopx.fetch),
-    );
+    const execd = createExecdApi(shared, { ...settings, record: recorder("execd", log) });
+    const open = (port: number, fetch: Fetch) =>
+      resources.adopt(listen(settings.host, port, fetch), (listener) => listener.close());
+    const hopxListener = open(settings.hopxPort, hopx);
+    const execdListener = open(settings.execdPort, execd);
+    const daemon = new Daemon(settings, credentials, tokens, engine, hopxListener, execdListener);
     // Nothing can fail any more: the daemon owns them now.
     resources.move();
     return daemon;
@@ -66,15 +76,17 @@ export class Daemon implements AsyncDisposable {
    * @param hurry Aborted when there is no time for that.
    */
   async stop(hurry: AbortSignal): Promise<void> {
-    const answered = this.hopx.drain();
+    const answered = Promise.all([this.hopx.drain(), this.execd.drain()]);
     await this.engine.runs.drain(this.settings.shutdownGraceMs, hurry);
+    this.hopx.closeSockets();
+    this.execd.closeSockets();
     await this.engine.webhooks.settle(AbortSignal.any([AbortSignal.timeout(2000), hurry]));
     await Promise.race([answered, expired(1000), aborted(hurry)]);
     await this[Symbol.asyncDispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.hopx.close();
+    await Promise.all([this.hopx.close(), this.execd.close()]);
     await this.engine[Symbol.asyncDispose]();
   }
 }

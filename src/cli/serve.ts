@@ -21,15 +21,14 @@ export function serveCommand(): Command {
     const log = await createLog({ level: config.settings.logLevel, format: config.settings.logFormat });
     const stop = stopRequested();
     const daemon = await Daemon.start(config, log);
-    if (config.settings.execdPort !== undefined || config.settings.accessToken !== undefined) {
-      log.warn(
-        {},
-        "the OpenSandbox Execution API is not served by this version; execd-port and access-token have no effect yet",
-      );
-    }
     print(options.json === true ? readyLine(daemon) : await welcome(daemon, config));
     log.info(
-      { version: VERSION, hopx: daemon.hopx.url, containment: daemon.engine.containment.detail },
+      {
+        version: VERSION,
+        hopx: daemon.hopx.url,
+        execd: daemon.execd.url,
+        containment: daemon.engine.containment.detail,
+      },
       "ready",
     );
     await stop.requested;
@@ -55,12 +54,13 @@ function stopRequested(): { requested: Promise<void>; hurry: AbortSignal } {
 }
 
 /** For programs; no secrets, because whoever starts daemons often keeps what they print. */
-function readyLine({ hopx, engine, credentials }: Daemon): string {
+function readyLine({ hopx, execd, engine, credentials }: Daemon): string {
   return JSON.stringify({
     event: "ready",
     version: VERSION,
     pid: process.pid,
     hopx: { url: hopx.url, port: hopx.port },
+    execd: { url: execd.url, port: execd.port },
     sandbox_id: credentials.sandboxId,
     workspace: engine.workspace.path,
     containment: engine.containment.kind,
@@ -68,11 +68,12 @@ function readyLine({ hopx, engine, credentials }: Daemon): string {
 }
 
 async function welcome(daemon: Daemon, { settings }: Config): Promise<string> {
-  const { hopx, credentials, engine, tokens } = daemon;
+  const { hopx, execd, credentials, engine, tokens } = daemon;
   const lines = [
     `Sanderling ${VERSION} is ready.`,
     "",
     `  VM Agent API   ${hopx.url}   (reference: ${hopx.url}/docs)`,
+    `  Execution API  ${execd.url}`,
     `  Sandbox id     ${credentials.sandboxId}`,
     `  Workspace      ${engine.workspace.path}`,
   ];
@@ -84,6 +85,9 @@ async function welcome(daemon: Daemon, { settings }: Config): Promise<string> {
     ...lines,
     ...(settings.apiKey === undefined
       ? [`  API key        ${credentials.apiKey}   (for Sandbox.connect)`]
+      : []),
+    ...(settings.accessToken === undefined
+      ? [`  Access token   ${credentials.accessToken}   (for the Execution API)`]
       : []),
     `  Token          ${token}`,
     "",

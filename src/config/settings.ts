@@ -10,7 +10,7 @@ import { defaultDataDirectory } from "./directories.ts";
 export interface Settings {
   readonly host: string;
   readonly hopxPort: number;
-  readonly execdPort: number | undefined;
+  readonly execdPort: number;
   readonly publicUrl: string | undefined;
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
@@ -189,7 +189,7 @@ const DAY = 24 * 60 * 60 * 1000;
 const TABLE = [
   setting("host", "ADDRESS", text, "127.0.0.1", "address to listen on; beyond loopback a credential must be given"),
   setting("hopxPort", "PORT", port, 7777, "port of the HopX VM Agent API; 0 takes a free one"),
-  setting("execdPort", "PORT", port, undefined, "port of the OpenSandbox Execution API; reserved, not served by this version"),
+  setting("execdPort", "PORT", port, 44_772, "port of the OpenSandbox Execution API; 0 takes a free one"),
   setting("publicUrl", "URL", url, undefined, "address that clients are told to reach the VM Agent API at", { shown: "the address of the request" }),
   setting("allowedHosts", "NAMES", list, [], "further host names that requests may name, separated by commas (against DNS rebinding)"),
   setting("allowedOrigins", "ORIGINS", list, [], "web origins whose pages may call the API, separated by commas"),
@@ -197,8 +197,8 @@ const TABLE = [
   setting("jwtPublicKey", "PEM", publicKey, undefined, "public key (PEM) or key set (JWKS) of EdDSA, ES256 or RS256 tokens", { secret: true }),
   setting("jwtAudience", "TEXT", text, undefined, "audience that tokens must name"),
   setting("jwtRequireSandboxId", "BOOL", boolean, false, "refuse tokens that do not name this sandbox in sandbox_id"),
-  setting("apiKey", "KEY", secret, undefined, "API key of the sandbox's own entry (X-API-Key)", { secret: true, shown: "made once and kept" }),
-  setting("accessToken", "TOKEN", secret, undefined, "access token of the OpenSandbox Execution API; reserved", { secret: true }),
+  setting("apiKey", "KEY", secret, undefined, "API key of the sandbox's own entry (X-API-Key, OPEN-SANDBOX-API-KEY)", { secret: true, shown: "made once and kept" }),
+  setting("accessToken", "TOKEN", secret, undefined, "access token of the OpenSandbox Execution API (X-EXECD-ACCESS-TOKEN)", { secret: true, shown: "made once and kept" }),
   setting("sandboxId", "ID", text, undefined, "id of this sandbox", { shown: "made once and kept" }),
   setting("workspace", "DIR", text, "/workspace", "directory that runs work in"),
   setting("dataDir", "DIR", text, defaultDataDirectory, "directory for the daemon's own files"),

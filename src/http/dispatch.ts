@@ -1,11 +1,13 @@
-import { Hono, type Context as HonoContext } from "hono";
+import { Hono, type Context } from "hono";
 import { cors } from "hono/cors";
 import type { z } from "zod";
 import { readJson } from "./body.ts";
 import { describeIssues, HttpFault } from "./fault.ts";
 import type { HostPolicy } from "./host-policy.ts";
 import { fingerprintOf, keyOf, type KeyedRequest } from "./idempotency-key.ts";
-import type { Reply, RequestInfo, Route, RouteInput } from "./route.ts";
+import type { Fetch } from "./listen.ts";
+import type { Outcome, Reply, RequestInfo, Route, RouteInput } from "./route.ts";
+import { Upgrade, WebSocketConnection, type Upgrader } from "./websocket.ts";
 
 /** One line a request, written when it has been answered. */
 export interface RequestRecord {
@@ -31,18 +33,24 @@ export interface Api<Context> {
   /** Answers a request with an idempotency key: `work` is done for the first of its kind only. */
   once(keyed: KeyedRequest, request: RequestInfo, work: () => Promise<Reply>): Promise<Reply>;
   /** The parameters after the question mark; clients differ in how they write them. */
-  readQuery(request: Request): Readonly<Record<string, string>>;
+  readQuery(request: Request): Readonly<Record<string, string | readonly string[]>>;
   /** The protocol's answer to anything thrown; `isFault` marks those that are ours and must be logged. */
   answerError(error: unknown, request: Request, requestId: string): Reply & { readonly isFault: boolean };
   record(record: RequestRecord): void;
 }
 
+/** What the listener gives with each request. */
+interface Bindings {
+  readonly upgrade: Upgrader;
+}
+type HonoContext = Context<{ Bindings: Bindings }>;
+
 /**
  * The one path every request takes: id, host, route, credential, input, handler, error, log line. A row of
  * the table gets all of it and cannot forget any.
  */
-export function createApp<Context>(api: Api<Context>): Hono {
-  const app = new Hono();
+export function createApp<Context>(api: Api<Context>): Fetch {
+  const app = new Hono<{ Bindings: Bindings }>();
   if (api.allowedOrigins.length > 0) {
     app.use(
       cors({ origin: [...api.allowedOrigins], exposeHeaders: ["X-Request-ID", "Idempotent-Replayed"] }),
@@ -50,7 +58,9 @@ export function createApp<Context>(api: Api<Context>): Hono {
   }
   for (const route of api.routes) {
     for (const path of [route.path, ...(route.aliases ?? [])]) {
-      app.on(route.method, toHonoPath(path), (c) => serve(api, c, route.path, () => route));
+      const handle = (c: HonoContext) => serve(api, c, route.path, () => route);
+      if (route.method === "ANY") app.all(toHonoPath(path), handle);
+      else app.on(route.method, toHonoPath(path), handle);
     }
   }
   for (const [path, methods] of methodsByPath(api.routes)) {
@@ -71,7 +81,7 @@ export function createApp<Context>(api: Api<Context>): Hono {
       throw new HttpFault("route_not_found", `There is no route ${c.req.method} ${c.req.path}`);
     }),
   );
-  return app;
+  return (request, upgrade) => app.fetch(request, { upgrade });
 }
 
 async function serve<Context>(
@@ -96,6 +106,7 @@ async function serve<Context>(
     const route = find();
     await api.authenticate(c.req.raw, route.credential);
     const reply = await answer(api, route, await readInput(api, c, route), request);
+    if (reply instanceof Upgrade) return upgrade(api, c, reply, { path, started, requestId, facts });
     response = reply instanceof Response ? reply : toResponse(reply);
   } catch (error) {
     const answer = api.answerError(error, c.req.raw, requestId);
@@ -109,12 +120,46 @@ async function serve<Context>(
   return response;
 }
 
+interface Begun {
+  readonly path: string;
+  readonly started: number;
+  readonly requestId: string;
+  readonly facts: Readonly<Record<string, string | number>>;
+}
+
+/** Its log line is written when the connection ends, with its close code and how long it was open. */
+function upgrade<Context>(
+  api: Api<Context>,
+  c: HonoContext,
+  { serve, headers }: Upgrade,
+  { path, started, requestId, facts }: Begun,
+): Response {
+  const run = async (connection: WebSocketConnection) => {
+    const outcome = await serve(connection).then(
+      () => ({}),
+      (error: unknown) => ({ error }),
+    );
+    connection.close(
+      "error" in outcome ? 1011 : 1000,
+      "error" in outcome ? `Internal error ${requestId}` : "",
+    );
+    const { code } = await connection.closed;
+    const ms = Math.round((performance.now() - started) * 100) / 100;
+    const record = { requestId, method: c.req.method, route: path, status: 101, ms };
+    api.record({ ...record, facts: { ...facts, close_code: code }, ...outcome });
+  };
+  const connection = new WebSocketConnection((opened) => void run(opened));
+  const own = new Headers({ ...headers, "X-Request-ID": requestId });
+  if (c.env.upgrade(c.req.raw, connection, own)) return new Response(null);
+  throw new HttpFault("upgrade_required", "This route is a WebSocket: send a complete handshake");
+}
+
 async function answer<Context>(
   api: Api<Context>,
   route: Route<Context>,
   input: RouteInput<unknown, unknown, unknown>,
   request: RequestInfo,
-): Promise<Reply | Response> {
+): Promise<Outcome> {
   const key = route.idempotent === true ? keyOf(request.raw.headers) : undefined;
   if (key === undefined) return route.handle(input, request, api.context);
   const keyed = { key, fingerprint: fingerprintOf(route, input) };
@@ -122,7 +167,7 @@ async function answer<Context>(
     // Whoever sends a key may come back for the answer, so the work does not end with the connection.
     const unhurried = { ...request, signal: new AbortController().signal };
     const reply = await route.handle(input, unhurried, api.context);
-    if (reply instanceof Response)
+    if (reply instanceof Response || reply instanceof Upgrade)
       throw new TypeError(`${route.path} cannot be idempotent: it gives a stream`);
     return reply;
   });
@@ -162,7 +207,7 @@ function requestIdOf(request: Request): string {
 function methodsByPath<Context>(routes: readonly Route<Context>[]): Map<string, string[]> {
   const methods = new Map<string, string[]>();
   for (const { method, path, aliases = [] } of routes) {
-    for (const one of [path, ...aliases]) {
+    for (const one of method === "ANY" ? [] : [path, ...aliases]) {
       methods.set(one, [...(methods.get(one) ?? []), ...(method === "GET" ? ["GET", "HEAD"] : [method])]);
     }
   }

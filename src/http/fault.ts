@@ -10,6 +10,8 @@ export type HttpFaultKind =
   | "range_not_satisfiable"
   | "route_not_found"
   | "method_not_allowed"
+  /** A WebSocket route was asked without the handshake. */
+  | "upgrade_required"
   | "credential_missing"
   | "credential_invalid"
   | "credential_expired"

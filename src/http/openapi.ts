@@ -28,7 +28,7 @@ export async function describeApi<Context>(
   for (const { name, scheme } of Object.values(info.securitySchemes)) {
     registry.registerComponent("securitySchemes", name, scheme);
   }
-  for (const route of routes) {
+  for (const route of routes.flatMap(eachMethod)) {
     for (const path of [route.path, ...(route.aliases ?? [])])
       registry.registerPath(describeRoute(route, path, info));
   }
@@ -37,6 +37,12 @@ export async function describeApi<Context>(
     info: { title: info.title, version: info.version, description: info.description },
     servers: [{ url: "/" }],
   });
+}
+
+/** The document has no word for "every method". */
+function eachMethod<Context>(route: Route<Context>): Route<Context>[] {
+  if (route.method !== "ANY") return [route];
+  return (["GET", "POST", "PUT", "PATCH", "DELETE"] as const).map((method) => ({ ...route, method }));
 }
 
 function describeRoute<Context>(route: Route<Context>, path: string, info: DocumentInfo): RouteConfig {

@@ -1,6 +1,8 @@
 import type { z } from "zod";
+import type { Upgrade } from "./websocket.ts";
 
-export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+/** ANY: every method, for rows that pass requests on. */
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "ANY";
 
 /** What an API's documents and its dispatcher know about one answer. */
 export interface ResponseSpec {
@@ -26,6 +28,9 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** What a handler gives: a JSON answer, a raw one (a file, a stream), or the request turned into a WebSocket. */
+export type Outcome = Reply | Response | Upgrade;
+
 export interface RouteInput<Params, Query, Body> {
   readonly params: Params;
   readonly query: Query;
@@ -34,7 +39,7 @@ export interface RouteInput<Params, Query, Body> {
 
 interface RouteFacts {
   readonly method: Method;
-  /** As OpenAPI writes it: `/v1/sandboxes/{id}`. */
+  /** As OpenAPI writes it: `/v1/sandboxes/{id}`; a last part `*` stands for any rest. */
   readonly path: string;
   /** Further spellings of the path, for the clients that use them. */
   readonly aliases?: readonly string[];
@@ -64,7 +69,7 @@ export interface RouteSpec<
     input: RouteInput<z.output<P>, z.output<Q>, z.output<B>>,
     request: RequestInfo,
     context: Context,
-  ): Promise<Reply | Response> | Reply | Response;
+  ): Promise<Outcome> | Outcome;
 }
 
 /** A row whose input types have been forgotten, so that rows fit in one list. */
@@ -77,7 +82,7 @@ export interface Route<Context> extends RouteFacts {
     input: RouteInput<unknown, unknown, unknown>,
     request: RequestInfo,
     context: Context,
-  ): Promise<Reply | Response> | Reply | Response;
+  ): Promise<Outcome> | Outcome;
 }
 
 /** Gives `route(...)` for one API's context. */

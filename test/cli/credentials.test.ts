@@ -142,7 +142,8 @@ describe("credentials that nobody gave", () => {
     const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
     expect(await mode(place)).toBe("700");
     const files = (await readdir(place)).filter((name) => name !== "journals");
-    for (const name of ["api-key", "jwt-secret", "sandbox-id", "url-secret"]) expect(files).toContain(name);
+    for (const name of ["access-token", "api-key", "jwt-secret", "sandbox-id", "url-secret"])
+      expect(files).toContain(name);
     for (const name of files) expect([name, await mode(join(place, name))]).toEqual([name, "600"]);
   });
 
@@ -153,7 +154,7 @@ describe("credentials that nobody gave", () => {
     const ids = all.map(({ stdout }) => (JSON.parse(stdout) as TokenFacts).sandbox_id);
     expect(new Set(ids).size).toBe(1);
     const kept = await readdir(join(directory.path, "data/private"));
-    expect(kept.toSorted()).toEqual(["api-key", "jwt-secret", "sandbox-id", "url-secret"]);
+    expect(kept.toSorted()).toEqual(["access-token", "api-key", "jwt-secret", "sandbox-id", "url-secret"]);
   });
 
   test("differ between two data directories", async () => {

@@ -129,9 +129,9 @@ describe("a setting is taken from", () => {
     const address = ownAddress();
     // The workspace's default is a directory of the whole machine, so that one is given.
     await using serving = await ServeProcess.start(["--json", "--host", address], {
-      env: { ...placedIn(directory.path), SANDERLING_HOPX_PORT: undefined },
+      env: { ...placedIn(directory.path), SANDERLING_HOPX_PORT: undefined, SANDERLING_EXECD_PORT: undefined },
     });
-    expect(serving.ready.hopx.port).toBe(7777);
+    expect([serving.ready.hopx.port, serving.ready.execd.port]).toEqual([7777, 44772]);
     expect(serving.ready.sandbox_id).toMatch(/^[a-z0-9]{20}$/);
   });
 

@@ -88,6 +88,7 @@ export interface ReadyLine {
   readonly version: string;
   readonly pid: number;
   readonly hopx: { readonly url: string; readonly port: number };
+  readonly execd: { readonly url: string; readonly port: number };
   readonly sandbox_id: string;
   readonly workspace: string;
   readonly containment: string;
@@ -99,6 +100,7 @@ export function placedIn(directory: string) {
     SANDERLING_DATA_DIR: join(directory, "data"),
     SANDERLING_WORKSPACE: join(directory, "workspace"),
     SANDERLING_HOPX_PORT: "0",
+    SANDERLING_EXECD_PORT: "0",
   };
 }
 

@@ -6,6 +6,7 @@ const ROOT = join(import.meta.dir, "../..");
 const READY_MS = 20_000;
 
 export const TEST_SECRET = "a secret that only tests know";
+export const TEST_ACCESS_TOKEN = "an-access-token-that-only-tests-know";
 export const TEST_API_KEY = "an-API-key-that-only-tests-know";
 
 export interface TestDaemonOptions {
@@ -20,6 +21,8 @@ export class TestDaemon implements AsyncDisposable {
   private constructor(
     readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">,
     readonly url: string,
+    /** Of the Execution API. */
+    readonly execdUrl: string,
     readonly sandboxId: string,
     readonly token: string,
     readonly directory: string,
@@ -31,6 +34,8 @@ export class TestDaemon implements AsyncDisposable {
     const variables = {
       ...process.env,
       SANDERLING_HOPX_PORT: "0",
+      SANDERLING_EXECD_PORT: "0",
+      SANDERLING_ACCESS_TOKEN: TEST_ACCESS_TOKEN,
       SANDERLING_DATA_DIR: join(directory, "data"),
       SANDERLING_WORKSPACE: join(directory, "workspace"),
       SANDERLING_JWT_SECRET: TEST_SECRET,
@@ -50,6 +55,7 @@ export class TestDaemon implements AsyncDisposable {
     const log = new Response(child.stderr).text();
     const ready = JSON.parse(await firstLine(child.stdout, log)) as {
       hopx: { url: string };
+      execd: { url: string };
       sandbox_id: string;
     };
     const { url } = ready.hopx;
@@ -58,7 +64,7 @@ export class TestDaemon implements AsyncDisposable {
       headers: { "X-API-Key": variables.SANDERLING_API_KEY },
     });
     const { auth_token } = (await refreshed.json()) as { auth_token: string };
-    return new TestDaemon(child, url, ready.sandbox_id, auth_token, directory, log);
+    return new TestDaemon(child, url, ready.execd.url, ready.sandbox_id, auth_token, directory, log);
   }
 
   get workspace(): string {
@@ -70,6 +76,13 @@ export class TestDaemon implements AsyncDisposable {
     const headers = new Headers(init.headers);
     if (!headers.has("authorization")) headers.set("authorization", `Bearer ${this.token}`);
     return fetch(this.url + path, { ...init, headers });
+  }
+
+  /** A request to the Execution API, with this daemon's access token. */
+  execd(path: string, init: RequestInit = {}): Promise<Response> {
+    const headers = new Headers(init.headers);
+    if (!headers.has("x-execd-access-token")) headers.set("x-execd-access-token", TEST_ACCESS_TOKEN);
+    return fetch(this.execdUrl + path, { ...init, headers });
   }
 
   /** POSTs a value as JSON; the answer's body is read as JSON. */

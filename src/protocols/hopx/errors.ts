@@ -37,6 +37,7 @@ const HTTP_ANSWERS: Readonly<Record<HttpFaultKind, Answer>> = {
   range_not_satisfiable: { status: 416, code: "INVALID_REQUEST" },
   route_not_found: { status: 404, code: "RESOURCE_NOT_FOUND" },
   method_not_allowed: { status: 405, code: "METHOD_NOT_ALLOWED" },
+  upgrade_required: { status: 426, code: "INVALID_REQUEST" },
   credential_missing: { status: 401, code: "AUTHENTICATION_REQUIRED" },
   // Not INVALID_TOKEN: it raises a TypeError inside the asynchronous Python client.
   credential_invalid: { status: 401, code: "AUTHENTICATION_REQUIRED" },

@@ -1,5 +1,5 @@
-import type { Hono } from "hono";
 import { createApp, type RequestRecord } from "../../http/dispatch.ts";
+import type { Fetch } from "../../http/listen.ts";
 import { HostPolicy } from "../../http/host-policy.ts";
 import { describeApi } from "../../http/openapi.ts";
 import { referenceFiles } from "../../http/reference-page.ts";
@@ -31,7 +31,7 @@ export interface HopxOptions {
 }
 
 /** The HopX VM Agent API as one application: its table of routes is the table of contents. */
-export function createHopxApi(context: HopxContext, options: HopxOptions): Hono {
+export function createHopxApi(context: HopxContext, options: HopxOptions): Fetch {
   deliverLost(context.engine.webhooks);
   return createApp({
     ...options,
