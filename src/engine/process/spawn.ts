@@ -20,6 +20,8 @@ export interface SpawnSpec {
   readonly gate?: number | undefined;
   /** Open files of each process. */
   readonly openFiles?: number | undefined;
+  /** Further descriptors of the daemon, which the program finds as 3, 4 and so on; they stay the caller's. */
+  readonly descriptors?: readonly number[] | undefined;
 }
 
 export interface ChildExit {
@@ -76,6 +78,7 @@ export function spawn(spec: SpawnSpec): Child {
         stdin?.readFd ?? "ignore",
         stdout.writeFd,
         stderr.writeFd,
+        ...(spec.descriptors ?? []),
         ...(spec.gate === undefined ? [] : [spec.gate]),
       ],
       detached: true,
@@ -158,9 +161,12 @@ function locate({ argv: [program], cwd, env }: SpawnSpec): string | null {
   return existsSync(path) ? path : null;
 }
 
-/** The shell waits for the end of the pipe on descriptor 3 and then becomes the program, without it. */
-function withGate({ gate }: SpawnSpec, argv: readonly string[]): readonly string[] {
-  return gate === undefined ? argv : ["/bin/sh", "-c", 'read -r _ <&3; exec "$@" 3<&-', "sh", ...argv];
+/** The shell waits for the end of the pipe on the last descriptor and then becomes the program, without it. */
+function withGate({ gate, descriptors = [] }: SpawnSpec, argv: readonly string[]): readonly string[] {
+  const fd = 3 + descriptors.length;
+  return gate === undefined
+    ? argv
+    : ["/bin/sh", "-c", `read -r _ <&${fd}; exec "$@" ${fd}<&-`, "sh", ...argv];
 }
 
 /** What only the user of the run may do, in a shell that then becomes the program. */
