@@ -80,4 +80,5 @@ def _run(path, shown):
         raise
 
 
-_run(*sys.argv[1:3])
+if __name__ == "__main__":
+    _run(*sys.argv[1:3])

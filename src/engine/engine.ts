@@ -6,6 +6,7 @@ import { findLanguage, LANGUAGES, type Argv, type Language, type LanguageId } fr
 import { findInPath } from "./code/programs.ts";
 import { Scratch } from "./code/runtimes.ts";
 import { findProgram, planScript, removeScript } from "./code/script.ts";
+import { WarmPython } from "./code/warm/python.ts";
 import { BackgroundProcesses } from "./background/registry.ts";
 import { baseEnvironment, layerEnvironment, type Environment } from "./environment.ts";
 import { EngineError } from "./error.ts";
@@ -43,6 +44,8 @@ export interface EngineOptions extends CacheOptions {
   /** Directories outside of which no file may be touched; none: no such bound. */
   readonly allowedRoots: readonly string[];
   readonly maxRuns: number;
+  /** Interpreters of each kind that wait for a program; 0: every run starts its own. */
+  readonly warmInterpreters: number;
   /** How long and how many background processes are remembered after their end, and how much of their output. */
   readonly backgroundKeepMs: number;
   readonly backgroundKeepCount: number;
@@ -94,6 +97,8 @@ export class Engine implements AsyncDisposable {
   readonly webhooks: WebhookQueue;
   /** What was answered to requests that may be sent again. */
   readonly idempotency: Idempotency;
+  /** Interpreters that wait for their program. */
+  readonly warmPython: WarmPython;
   /** How runs are kept together on this machine. */
   readonly containment: ContainmentReport;
   readonly startedAt = new Date();
@@ -145,6 +150,7 @@ export class Engine implements AsyncDisposable {
     // Made before the runs, so that it is taken down after they have been ended.
     this.background = this.#resources.use(new BackgroundProcesses(options));
     this.runs = this.#resources.use(new RunTable({ ...options, containment, journal }));
+    this.warmPython = this.#resources.use(this.#openWarmPython(containment));
   }
 
   /** The languages of this machine, with the program of each or undefined. */
@@ -176,7 +182,10 @@ export class Engine implements AsyncDisposable {
       const run = await this.runs.start(async (id) => {
         const place = this.#place(id, request);
         written = id;
-        return { ...place, argv: await planScript(id, request.language, request.code, place, context) };
+        const argv = await planScript(id, request.language, request.code, place, context);
+        const isPython = request.language.id === "python";
+        const prepared = isPython ? this.warmPython.take(request.code, argv, place) : undefined;
+        return { ...place, argv, prepared };
       });
       void run.outcome.then(() => this.#discard(run.id));
       return run;
@@ -226,6 +235,25 @@ export class Engine implements AsyncDisposable {
     } catch (cause) {
       this.#options.onNotice("cannot remove the files of a run", { id, cause: String(cause) });
     }
+  }
+
+  #openWarmPython(containment: Containment): WarmPython {
+    return new WarmPython({
+      size: this.#options.warmInterpreters,
+      containment,
+      runtime: (name) => this.#scratch.runtime(name),
+      place: () => {
+        const python = this.languages().find(({ language }) => language.id === "python");
+        return python?.program === undefined
+          ? undefined
+          : { program: python.program, env: this.variables.environment };
+      },
+      start: (prepare) =>
+        this.runs.startService((id) => {
+          const spec = prepare();
+          return Promise.resolve({ ...this.#place(id, { env: spec.env }), ...spec });
+        }),
+    });
   }
 
   #place(id: RunId, request: RunRequest): Omit<ProcessRunSpec, "id" | "argv"> {

@@ -55,6 +55,7 @@ export class TestEngine implements AsyncDisposable {
           workspace: this.workspace,
           dataDirectory: this.dataDirectory,
           programs: {},
+          warmInterpreters: 0,
           runAs: undefined,
           containment: "auto",
           allowedRoots: [],

@@ -4,10 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import nodeHooks from "../../../runtimes/node/hooks.mjs" with { type: "text" };
 import nodeMain from "../../../runtimes/node/main.cjs" with { type: "text" };
+import pythonForkServer from "../../../runtimes/python/forkserver.py" with { type: "text" };
 import pythonMain from "../../../runtimes/python/main.py" with { type: "text" };
 
 /** The files that run inside interpreters; they travel inside the executable. */
 const FILES = {
+  "python/forkserver.py": pythonForkServer,
   "python/main.py": pythonMain,
   "node/main.cjs": nodeMain,
   "node/hooks.mjs": nodeHooks,

@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, watch, writeFileSync, writeSync, type 
 import { rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../error.ts";
-import type { RunUsage } from "../run.ts";
+import type { RunId, RunUsage } from "../run.ts";
 import type { Place } from "./cgroup.ts";
 import { members, readField, readNumber, tryWrite } from "./cgroup-files.ts";
 import type { Enclosure, LeaderUsage, RunLimits, Start } from "./containment.ts";
@@ -69,6 +69,21 @@ export class CgroupEnclosure implements Enclosure {
     } finally {
       for (const { home } of inherited) if (home !== undefined) writeSync(home, "0");
     }
+  }
+
+  /** The kernel judges a write by who opened the file, so that a process without rights can come in. */
+  entrances(): number[] {
+    return this.#slot.map(({ version, directory }) =>
+      openSync(join(directory, version === 1 ? "tasks" : "cgroup.procs"), "r+"),
+    );
+  }
+
+  entered(): void {
+    // The kernel's list of members says so.
+  }
+
+  assign(_: RunId, limits: RunLimits): void {
+    for (const place of this.#slot) applyLimits(place, limits);
   }
 
   leaderReaped(usage: LeaderUsage): void {

@@ -45,6 +45,19 @@ export interface Enclosure {
    * @param start Given the cgroup directory to start in and the gate to wait at, where there are such.
    */
   launch(start: Start): Child;
+  /**
+   * Instead of `launch`, for a first process that is forked by another one than the daemon.
+   * @returns Open files; a process that writes "0" to each is a member, with everything it starts from then on.
+   * The caller closes them.
+   */
+  entrances(): number[];
+  /** Told which process has come in through the entrances. */
+  entered(pid: number): void;
+  /**
+   * Gives an enclosure that was opened ahead to a run.
+   * @throws EngineError `invalid` when the kernel refuses a limit.
+   */
+  assign(id: RunId, limits: RunLimits): void;
   /** Told that the first process has been reaped: its pid may be another's from now on. */
   leaderReaped(usage: LeaderUsage): void;
   /** Sends a signal to every member. */

@@ -19,6 +19,11 @@ const PR_SET_CHILD_SUBREAPER = 36;
 /** As `ls -l /proc/PID/fd` shows it. */
 const STDIN_NAME = new TextEncoder().encode("stdin\0");
 const WNOHANG = 1;
+const AF_UNIX = 1;
+const SOCK_SEQPACKET = 5;
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+const MSG_NOSIGNAL = 0x4000;
 const MFD_CLOEXEC = 1;
 
 /** "Relative to the working directory", which an absolute path is not. */
@@ -33,6 +38,8 @@ const SYMBOLS = {
   ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
   getpagesize: { args: [], returns: "i32" },
+  socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+  sendmsg: { args: ["i32", "ptr", "i32"], returns: "i64" },
   waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
   syscall: { args: ["i64", "i64", "i64", "i64", "i64"], returns: "i64" },
 } as const;
@@ -84,6 +91,42 @@ export function createPipe(): Pipe {
   }
   const [readFd = -1, writeFd = -1] = fds;
   return { readFd, writeFd };
+}
+
+/** Two ends of a socket that keeps messages apart and can carry descriptors (unix(7)). */
+export function createSocketPair(): readonly [number, number] {
+  const fds = new Int32Array(2);
+  if (libc().socketpair(AF_UNIX, SOCK_SEQPACKET | O_CLOEXEC, 0, ptr(fds)) !== 0) {
+    throw new EngineError("unavailable", "Cannot create a socket: too many open files");
+  }
+  const [one = -1, other = -1] = fds;
+  return [one, other];
+}
+
+/**
+ * Sends one message with copies of descriptors, which stay the caller's; false when the other side is gone or
+ * the message is too large for a socket. Needs at least one byte of message.
+ */
+export function sendWithDescriptors(socket: number, message: Uint8Array, fds: readonly number[]): boolean {
+  // struct iovec, struct cmsghdr and struct msghdr of 64-bit Linux (recvmsg(2), cmsg(3)).
+  const vector = new BigUint64Array([BigInt(ptr(message)), BigInt(message.byteLength)]);
+  const control = new Uint8Array(16 + Math.ceil((4 * fds.length) / 8) * 8);
+  const view = new DataView(control.buffer);
+  view.setBigUint64(0, BigInt(16 + 4 * fds.length), true);
+  view.setInt32(8, SOL_SOCKET, true);
+  view.setInt32(12, SCM_RIGHTS, true);
+  fds.forEach((fd, index) => view.setInt32(16 + 4 * index, fd, true));
+  const carries = fds.length > 0;
+  const header = new BigUint64Array([
+    0n,
+    0n,
+    BigInt(ptr(vector)),
+    1n,
+    carries ? BigInt(ptr(control)) : 0n,
+    carries ? BigInt(control.byteLength) : 0n,
+    0n,
+  ]);
+  return libc().sendmsg(socket, ptr(header), MSG_NOSIGNAL) === BigInt(message.byteLength);
 }
 
 /**

@@ -79,15 +79,19 @@ function refuseUnenforceable(limits: RunLimits): void {
   }
 }
 
+function markerOf(id: RunId): string {
+  return `${RUN_ID_VARIABLE}=${id}`;
+}
+
 class GroupEnclosure implements Enclosure {
-  readonly #marker: string;
+  #marker: string;
   readonly #onRelease: () => void;
   #leader: ProcessStat | undefined;
   #usage: LeaderUsage | undefined;
   #released = false;
 
   constructor(id: RunId, onRelease: () => void) {
-    this.#marker = `${RUN_ID_VARIABLE}=${id}`;
+    this.#marker = markerOf(id);
     this.#onRelease = onRelease;
   }
 
@@ -99,6 +103,20 @@ class GroupEnclosure implements Enclosure {
     const child = start({});
     this.#leader = readStat(child.pid);
     return child;
+  }
+
+  /** A process that begins a session of its own needs no other way in. */
+  entrances(): number[] {
+    return [];
+  }
+
+  entered(pid: number): void {
+    this.#leader = readStat(pid);
+  }
+
+  assign(id: RunId, limits: RunLimits): void {
+    this.#marker = markerOf(id);
+    refuseUnenforceable(limits);
   }
 
   leaderReaped(usage: LeaderUsage): void {

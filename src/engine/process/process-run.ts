@@ -24,6 +24,19 @@ export interface ProcessRunSpec extends Omit<SpawnSpec, "cgroup" | "gate" | "ope
   readonly limits: RunLimits;
   /** Wall time in milliseconds; absent means none. */
   readonly timeoutMs?: number | undefined;
+  /** A process that waits for its program, to be used instead of starting one. */
+  readonly prepared?: PreparedChild | undefined;
+}
+
+/** A first process that was made before its run was known. */
+export interface PreparedChild {
+  /** What it is in already. */
+  readonly enclosure: Enclosure;
+  /**
+   * Gives it its program. Once only.
+   * @throws SpawnFailure when it has ended meanwhile.
+   */
+  begin(spec: ProcessRunSpec): Child;
 }
 
 export interface ProcessRunContext {
@@ -79,7 +92,7 @@ export class ProcessRun implements Run {
     this.#context = context;
     this.journal = new Journal(context.journal);
     ({ promise: this.outcome, resolve: this.#settle } = Promise.withResolvers<RunOutcome>());
-    this.#enclosure = context.containment.open(spec.id, spec.limits);
+    this.#enclosure = spec.prepared?.enclosure ?? context.containment.open(spec.id, spec.limits);
     const child = this.#start();
     this.pid = child?.pid;
     this.stdin = child && this.#openInput(child);
@@ -90,6 +103,11 @@ export class ProcessRun implements Run {
         ]
       : [];
     if (child) void this.#supervise(child);
+  }
+
+  /** Whether its process had been waiting for it; else it was started for it. */
+  get isWarm(): boolean {
+    return this.#spec.prepared !== undefined;
   }
 
   get hasEnded(): boolean {
@@ -165,6 +183,11 @@ export class ProcessRun implements Run {
     const stdin = given && "open" in given ? "open" : given;
     let child: Child | undefined;
     try {
+      const { prepared } = this.#spec;
+      if (prepared) {
+        this.#enclosure.assign(this.id, this.#spec.limits);
+        return (child = prepared.begin(this.#spec));
+      }
       return this.#enclosure.launch(
         (place) => (child = spawn({ ...this.#spec, ...place, openFiles, stdin })),
       );

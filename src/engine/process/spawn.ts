@@ -195,7 +195,10 @@ function withUser({ user }: SpawnSpec, argv: readonly string[]): readonly string
   return [setpriv, `--reuid=${user.uid}`, `--regid=${user.gid}`, `--groups=${groups}`, "--", ...argv];
 }
 
-function signalName(signal: NodeJS.Signals | number | null): SignalName | null {
+/** The name of a signal that is given by number. */
+export function signalName(signal: number): SignalName;
+export function signalName(signal: NodeJS.Signals | number | null): SignalName | null;
+export function signalName(signal: NodeJS.Signals | number | null): SignalName | null {
   if (typeof signal !== "number") return signal;
   const known = Object.entries(constants.signals).find(([, number]) => number === signal)?.[0];
   // Real-time signals have no names in Node's table; bash calls them so.

@@ -1,0 +1,240 @@
+"""Forks Python interpreters before they are needed, from a process that has loaded what programs will import.
+
+Usage: python forkserver.py MAIN MODULE...
+
+Descriptor 3 is a socket on which each message asks for one interpreter and brings its descriptors: a socket for
+its job, stdout, stderr, and the cgroup files it joins through. Descriptor 4 is a pipe for reports, a line each:
+"ready PATHS" (hexadecimal), "joined ID PID", "refused ID", "exited PID STATUS MAXRSS CPU".
+
+An interpreter waits on descriptor 3 for the one message with its job and becomes what `python MAIN FILE NAME`
+is: it leaves this file's loop and runs MAIN at the bottom of its stack, so that the interpreter's own end
+(atexit, threads, exit codes) follows. Only modules built into every Python are used here, so that a program
+finds none loaded that it did not ask for.
+"""
+
+import gc
+import os
+import sys
+
+_JOBS = 3
+_REPORTS = 4
+
+
+def _report(*words):
+    # Short lines are atomic on a pipe, also when several processes write.
+    os.write(_REPORTS, (" ".join(map(str, words)) + "\n").encode())
+
+
+def _receive(connection, size):
+    """One message and its descriptors; an empty message when the other side is gone."""
+    import _socket
+
+    space = _socket.CMSG_SPACE(16 * 4)
+    message, controls, _, _ = connection.recvmsg(size, space, _socket.MSG_CMSG_CLOEXEC)
+    fds = [
+        int.from_bytes(data[at : at + 4], sys.byteorder)
+        for _, _, data in controls
+        for at in range(0, len(data) // 4 * 4, 4)
+    ]
+    return message, fds
+
+
+def _join(ident, fds):
+    """In the child: a session, cgroups and descriptors of its own. Reports when all of it is done."""
+    job, stdout, stderr, *groups = fds
+    os.setsid()
+    try:
+        for group in groups:
+            # "0" is the process that writes (cgroups(7)).
+            os.write(group, b"0")
+    except OSError:
+        _report("refused", ident)
+        os._exit(1)
+    _report("joined", ident, os.getpid())
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (stdout, 1), (stderr, 2), (job, _JOBS)):
+        os.dup2(source, target)
+    os.closerange(_JOBS + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _wait_for_job():
+    """In the child: the fields of the job, applied; returns what to run."""
+    import _socket
+
+    connection = _socket.socket(fileno=_JOBS)
+    message, fds = _receive(connection, 1 << 20)
+    if not message:
+        os._exit(0)
+    if fds:
+        os.dup2(fds[0], 0)
+        os.close(fds[0])
+    connection.close()
+    path, shown, cwd, limit, program, removed, *variables = message.split(b"\0")
+    # Only what differs is told: whatever a wrapper of the interpreter has added stays as it is.
+    for name in variables[: int(removed)]:
+        os.environb.pop(name, None)
+    for variable in variables[int(removed) :]:
+        name, _, value = variable.partition(b"=")
+        os.environb[name] = value
+    try:
+        os.chdir(cwd)
+    except OSError as error:
+        os.write(2, f"cannot enter {os.fsdecode(cwd)}: {error.strerror}\n".encode())
+        os._exit(126)
+    if limit:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(limit), int(limit)))
+    return os.fsdecode(path), os.fsdecode(shown), os.fsdecode(program)
+
+
+def _serve(modules):
+    """Returns in each child, never here."""
+    import _socket
+    import select
+
+    for name in modules:
+        try:
+            __import__(name)
+        except Exception:
+            # Programs that need it will say so themselves.
+            pass
+    gc.collect()
+    # What is loaded stays out of every later collection, whose marks would copy all shared memory.
+    gc.freeze()
+    connection = _socket.socket(fileno=_JOBS)
+    poller = select.poll()
+    poller.register(_JOBS, select.POLLIN)
+    children = {}
+    # Where modules are found, so that the daemon sees when packages have changed since.
+    _report("ready", os.pathsep.join(sys.path[1:]).encode(errors="surrogateescape").hex())
+    while True:
+        for fd, _ in poller.poll():
+            if fd != _JOBS:
+                pid = children.pop(fd)
+                poller.unregister(fd)
+                os.close(fd)
+                _, status, usage = os.wait4(pid, 0)
+                _report("exited", pid, status, usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
+                continue
+            ident, fds = _receive(connection, 64)
+            if not ident:
+                os._exit(0)
+            pid = os.fork()
+            if pid == 0:
+                # Its descriptor belongs to the program from now on.
+                connection.detach()
+                _join(ident.decode(), fds)
+                return
+            for passed in fds:
+                os.close(passed)
+            watched = os.pidfd_open(pid)
+            children[watched] = pid
+            poller.register(watched, select.POLLIN)
+
+
+def _load(path):
+    """MAIN as a module that has not run anything yet."""
+    import builtins
+
+    runner = type(sys)("sanderling_main")
+    runner.__file__ = path
+    # As in the module that a program is started from; elsewhere it is a dictionary.
+    runner.__builtins__ = builtins
+    with open(path, "rb") as file:
+        exec(compile(file.read(), path, "exec", dont_inherit=True), runner.__dict__)
+    return runner
+
+
+def _reseed():
+    """The standard library does so by itself after a fork."""
+    random = sys.modules.get("numpy.random")
+    if random is not None:
+        random.seed()
+
+
+def _code_of(error):
+    """The exit code of a program that ends with this exception (the interpreter's own rules for SystemExit)."""
+    if not isinstance(error, SystemExit):
+        # The uncaught exception has been printed by the one who raises it here.
+        return 1
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code & 0xFF
+    print(error.code, file=sys.stderr)
+    return 1
+
+
+def _drop_modules(shared):
+    """Ends what the program itself has made, as the interpreter does at its end: `__del__` methods run."""
+    import weakref
+
+    # By identity: a module may have got a second name meanwhile.
+    own = [name for name, module in sys.modules.items() if id(module) not in shared]
+    alive = [weakref.ref(module) for name in own if isinstance(module := sys.modules.pop(name), type(sys))]
+    module = None
+    gc.collect()
+    for reference in reversed(alive):
+        module = reference()
+        if module is not None:
+            module.__dict__.clear()
+    gc.collect()
+
+
+def _leave(error, shared):
+    """
+    Ends the interpreter in its own order (threads, atexit, output, modules) but without taking apart the
+    modules that every program of this server shares, which would copy all of their memory: 60 ms for pandas.
+    """
+    import atexit
+
+    # Taken now: what the program has loaded itself is taken apart below.
+    from _signal import SIG_DFL, SIGINT, signal
+
+    code = _code_of(error) if error is not None else 0
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    atexit._run_exitfuncs()
+    _flush()
+    _drop_modules(shared)
+    if not _flush():
+        code = 120
+    if isinstance(error, KeyboardInterrupt):
+        signal(SIGINT, SIG_DFL)
+        os.kill(os.getpid(), SIGINT)
+    os._exit(code)
+
+
+def _flush():
+    done = True
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except Exception as error:
+            done = False
+            sys.unraisablehook(
+                type("", (), {"exc_type": type(error), "exc_value": error, "exc_traceback": None,
+                              "err_msg": "Exception ignored in", "object": stream})
+            )
+    return done
+
+
+_main, *_modules = sys.argv[1:]
+_runner = _load(_main)
+_serve(_modules)
+_path, _shown, _program = _wait_for_job()
+_reseed()
+if hasattr(sys, "orig_argv"):
+    sys.orig_argv[:] = [_program, _main, _path, _shown]
+if not _modules:
+    _runner._run(_path, _shown)
+else:
+    _shared = frozenset(map(id, sys.modules.values()))
+    try:
+        _runner._run(_path, _shown)
+    except BaseException as error:
+        # What the frames of the program hold ends with the program, not with this variable.
+        _leave(error.with_traceback(None), _shared)
+    _leave(None, _shared)

@@ -1,0 +1,254 @@
+import { closeSync } from "node:fs";
+import { newRunId } from "../run.ts";
+import type { Containment, Enclosure } from "./containment.ts";
+import {
+  createInputPipe,
+  createMemoryFile,
+  createOutputPipe,
+  createPipe,
+  createSocketPair,
+  sendWithDescriptors,
+} from "./libc.ts";
+import { PipeReader } from "./pipe-reader.ts";
+import type { PreparedChild, ProcessRun, ProcessRunSpec } from "./process-run.ts";
+import { signalName, SpawnFailure, type Child, type ChildExit } from "./spawn.ts";
+
+/** A message of a socket must fit into its buffer, which is larger than this everywhere. */
+const LARGEST_JOB_BYTES = 96 * 1024;
+/** Loading what programs will import may take seconds on a busy machine. */
+const READY_DEADLINE_MS = 60_000;
+
+/** What a forked process is told to become. */
+export interface Job {
+  /** Fields without NUL bytes, in the order that the server's program expects them. */
+  readonly fields: readonly string[];
+}
+
+/**
+ * A process that forks others before they are needed (runtimes/python/forkserver.py has the other side and the
+ * words of the protocol). It is started, contained and ended like any run; what it forks is enclosed one by
+ * one, as if the daemon had started it.
+ */
+export class ForkServer implements AsyncDisposable {
+  readonly #run: ProcessRun;
+  readonly #containment: Containment;
+  readonly #socket: number;
+  readonly #reports: PipeReader;
+  readonly #ready = Promise.withResolvers<string | undefined>();
+  readonly #forking = new Map<string, PendingFork>();
+  readonly #living = new Map<number, (exit: ChildExit | "lost") => void>();
+  /** What it said when it was ready. */
+  readonly facts: string = "";
+  #text = "";
+  #serial = 0;
+  #isClosed = false;
+
+  private constructor(run: ProcessRun, containment: Containment, socket: number, reports: number) {
+    this.#run = run;
+    this.#containment = containment;
+    this.#socket = socket;
+    this.#reports = new PipeReader(reports, (bytes) => this.#receive(bytes));
+    void run.outcome.then(() => this.#ended());
+  }
+
+  /**
+   * @param start Starts its program with these as descriptors 3 and 4.
+   * @returns When it has loaded what it loads; undefined when it ended before that.
+   */
+  static async start(
+    containment: Containment,
+    start: (descriptors: readonly number[]) => Promise<ProcessRun>,
+  ): Promise<ForkServer | undefined> {
+    const [own, its] = createSocketPair();
+    const reports = createPipe();
+    try {
+      const run = await start([its, reports.writeFd]);
+      const server = new ForkServer(run, containment, own, reports.readFd);
+      const timer = setTimeout(() => void run.cancel("requested"), READY_DEADLINE_MS);
+      const facts = await server.#ready.promise.finally(() => clearTimeout(timer));
+      if (facts !== undefined) return Object.assign(server, { facts });
+      await server[Symbol.asyncDispose]();
+      return undefined;
+    } catch (error) {
+      for (const fd of [own, reports.readFd]) closeSync(fd);
+      throw error;
+    } finally {
+      for (const fd of [its, reports.writeFd]) closeSync(fd);
+    }
+  }
+
+  get hasEnded(): boolean {
+    return this.#run.hasEnded;
+  }
+
+  /** A process that waits for its job; undefined when the server cannot make one. */
+  async fork(): Promise<ForkedChild | undefined> {
+    if (this.#isClosed || this.hasEnded) return undefined;
+    const id = String(++this.#serial);
+    const enclosure = this.#containment.open(newRunId(), {});
+    const [own, its] = createSocketPair();
+    const [stdout, stderr] = [createOutputPipe(), createOutputPipe()];
+    const entrances = enclosure.entrances();
+    const joined = Promise.withResolvers<number | undefined>();
+    const exited = Promise.withResolvers<ChildExit | "lost">();
+    this.#forking.set(id, { joined: joined.resolve, exited: exited.resolve });
+    const passed = [its, stdout.writeFd, stderr.writeFd, ...entrances];
+    const isSent = sendWithDescriptors(this.#socket, new TextEncoder().encode(id), passed);
+    passed.forEach((fd) => closeSync(fd));
+    const pid = isSent ? await joined.promise : undefined;
+    this.#forking.delete(id);
+    if (pid === undefined) {
+      for (const fd of [own, stdout.readFd, stderr.readFd]) closeSync(fd);
+      enclosure.release();
+      return undefined;
+    }
+    enclosure.entered(pid);
+    return new ForkedChild(
+      pid,
+      enclosure,
+      { job: own, stdout: stdout.readFd, stderr: stderr.readFd },
+      exited.promise,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    closeSync(this.#socket);
+    await this.#run.destroy();
+    await this.#reports.close();
+  }
+
+  #receive(bytes: Uint8Array): undefined {
+    const lines = (this.#text + new TextDecoder().decode(bytes)).split("\n");
+    this.#text = lines.pop() ?? "";
+    for (const line of lines) this.#report(line.split(" "));
+  }
+
+  #report([word, ...values]: readonly string[]): void {
+    switch (word) {
+      case "ready":
+        this.#ready.resolve(values[0] ?? "");
+        return;
+      case "joined":
+        this.#joined(values[0] ?? "", Number(values[1]));
+        return;
+      case "refused":
+        this.#forking.get(values[0] ?? "")?.joined(undefined);
+        return;
+      case "exited":
+        this.#exited(values.map(Number));
+        return;
+      case undefined:
+      default:
+    }
+  }
+
+  #joined(id: string, pid: number): void {
+    const fork = this.#forking.get(id);
+    if (!fork) return;
+    this.#living.set(pid, fork.exited);
+    fork.joined(pid);
+  }
+
+  #exited([pid = 0, status = 0, maxRssKib = 0, cpuSeconds = 0]: readonly number[]): void {
+    this.#living.get(pid)?.({ ...decodeStatus(status), maxRssBytes: maxRssKib * 1024, cpuSeconds });
+    this.#living.delete(pid);
+  }
+
+  /** Nobody can tell any more how what it forked ends. */
+  #ended(): void {
+    this.#ready.resolve(undefined);
+    for (const { joined } of this.#forking.values()) joined(undefined);
+    for (const exited of this.#living.values()) exited("lost");
+    this.#living.clear();
+  }
+}
+
+interface PendingFork {
+  readonly joined: (pid: number | undefined) => void;
+  readonly exited: (exit: ChildExit | "lost") => void;
+}
+
+interface ForkedDescriptors {
+  readonly job: number;
+  readonly stdout: number;
+  readonly stderr: number;
+}
+
+/** A process that waits for its job, or has got it. */
+export class ForkedChild {
+  #isTaken = false;
+  #hasExited = false;
+
+  constructor(
+    readonly pid: number,
+    readonly enclosure: Enclosure,
+    private readonly descriptors: ForkedDescriptors,
+    private readonly exited: Promise<ChildExit | "lost">,
+  ) {
+    void exited.then(() => (this.#hasExited = true));
+  }
+
+  /** Whether it still waits. */
+  get isWaiting(): boolean {
+    return !this.#isTaken && !this.#hasExited;
+  }
+
+  /** Turns it into the first process of a run. Once only. */
+  prepare(job: Job): PreparedChild {
+    return { enclosure: this.enclosure, begin: (spec) => this.#begin(spec, job) };
+  }
+
+  /** Ends it unused. */
+  discard(): void {
+    if (this.#isTaken) return;
+    this.#isTaken = true;
+    for (const fd of Object.values(this.descriptors) as number[]) closeSync(fd);
+    void this.exited.then(() => this.enclosure.release());
+  }
+
+  #begin({ stdin }: ProcessRunSpec, { fields }: Job): Child {
+    this.#isTaken = true;
+    const input = openInput(stdin);
+    const message = new TextEncoder().encode(fields.join("\0"));
+    const passed = input === undefined ? [] : [input.readFd];
+    const isSent = sendWithDescriptors(this.descriptors.job, message, passed);
+    for (const fd of [this.descriptors.job, ...passed]) closeSync(fd);
+    const { stdout, stderr } = this.descriptors;
+    if (!isSent) {
+      for (const fd of [stdout, stderr, ...(input?.writeFd === undefined ? [] : [input.writeFd])])
+        closeSync(fd);
+      throw new SpawnFailure("other", "the interpreter that was waiting has ended");
+    }
+    return { pid: this.pid, stdout, stderr, stdin: input?.writeFd, exited: this.#exit() };
+  }
+
+  async #exit(): Promise<ChildExit> {
+    const exit = await this.exited;
+    if (exit !== "lost") return exit;
+    // Whoever would have been told of its end is gone; nothing of it may live on unwatched.
+    await this.enclosure.kill();
+    return { code: null, signal: null, maxRssBytes: 0, cpuSeconds: 0 };
+  }
+}
+
+/** Whether a job fits into one message. */
+export function fitsJob(fields: readonly string[]): boolean {
+  let bytes = fields.length;
+  for (const field of fields) bytes += Buffer.byteLength(field);
+  return bytes <= LARGEST_JOB_BYTES;
+}
+
+function openInput(stdin: ProcessRunSpec["stdin"]): { readFd: number; writeFd?: number } | undefined {
+  if (stdin === undefined) return undefined;
+  return "open" in stdin ? createInputPipe() : { readFd: createMemoryFile(stdin) };
+}
+
+/** What waitpid(2) gives. */
+function decodeStatus(status: number): Pick<ChildExit, "code" | "signal"> {
+  const signal = status & 0x7f;
+  return signal === 0
+    ? { code: (status >> 8) & 0xff, signal: null }
+    : { code: null, signal: signalName(signal) };
+}
