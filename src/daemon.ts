@@ -68,7 +68,7 @@ export class Daemon implements AsyncDisposable {
     const daemon = new Daemon(settings, credentials, tokens, engine, hopxListener, execdListener);
     // Nothing can fail any more: the daemon owns them now.
     resources.move();
-    engine.warmPython.start();
+    engine.warm.start();
     return daemon;
   }
 

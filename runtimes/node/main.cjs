@@ -1,8 +1,9 @@
 // Runs a JavaScript program as if it were a file in the working directory, without putting one there:
 // `require` and `import` resolve from the working directory, and stack traces name that file.
-// Usage: node main.cjs FILE SHOWN_NAME
+// Usage: node main.cjs FILE SHOWN_NAME, or node main.cjs --wait, which reads FILE, SHOWN_NAME, a working directory
+// and changes to the environment from descriptor 3 when the program is known.
 "use strict";
-const { readFileSync } = require("node:fs");
+const { closeSync, readFileSync } = require("node:fs");
 const Module = require("node:module");
 const path = require("node:path");
 const { pathToFileURL } = require("node:url");
@@ -16,10 +17,10 @@ const MODULE_SYNTAX = [
   "Cannot use 'import.meta' outside a module",
 ];
 
-const [node, , file, name] = process.argv;
+const [node, , file, name] = process.argv[2] === "--wait" ? waitForJob() : process.argv;
 const filename = path.join(process.cwd(), name);
 const source = readFileSync(file, "utf8").replace(/^#!/, "//");
-process.argv.splice(0, 4, node, filename);
+process.argv.splice(0, process.argv.length, node, filename);
 
 const problem = syntaxError(source);
 if (problem === undefined) runCommonJs(source);
@@ -27,6 +28,22 @@ else if (MODULE_SYNTAX.some((text) => problem.message.includes(text))) runModule
 else if (/\bawait\b/.test(source) && syntaxError(asyncBody(source)) === undefined)
   runCommonJs(asyncBody(source));
 else runCommonJs(source);
+
+// The process does nothing else meanwhile. An empty job: nobody needs it any more.
+function waitForJob() {
+  const job = readFileSync(3, "utf8");
+  closeSync(3);
+  if (job === "") process.exit();
+  const [file, name, cwd, removed, ...variables] = job.split("\0");
+  const changed = variables.splice(Number(removed));
+  for (const variable of variables) delete process.env[variable];
+  for (const variable of changed) {
+    const at = variable.indexOf("=");
+    process.env[variable.slice(0, at)] = variable.slice(at + 1);
+  }
+  process.chdir(cwd);
+  return [process.argv[0], process.argv[1], file, name];
+}
 
 function syntaxError(text) {
   try {

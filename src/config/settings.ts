@@ -212,7 +212,7 @@ const TABLE = [
   setting("maxArchiveEntries", "N", integer(1, 100_000_000), 200_000, "most files, directories and links in an archive that is unpacked"),
   setting("maxArchiveBytes", "SIZE", bytes(1024), 16 * 2 ** 30, "largest archive that is unpacked, measured unpacked"),
   setting("maxRuns", "N", integer(1, 100_000), 256, "runs under way at once; more get 429"),
-  setting("warmInterpreters", "N", integer(0, 64), 2, "Python interpreters of each kind (bare, and with the packages that programs import) that wait for a program; 0 keeps none"),
+  setting("warmInterpreters", "N", integer(0, 64), 2, "interpreters of each kind (Python, Python with the packages that programs import, Node.js) that wait for a program; 0 keeps none"),
   setting("backgroundKeepMs", "MS", integer(0, 7 * DAY), 60 * 60 * 1000, "how long a background process that has ended can be asked about"),
   setting("backgroundKeepCount", "N", integer(0, 100_000), 100, "background processes that have ended and can be asked about; of more the oldest are forgotten"),
   setting("backgroundKeepBytes", "SIZE", bytes(0), 256 * 2 ** 20, "output kept of background processes that have ended, in all; of more that of the oldest is forgotten with them"),

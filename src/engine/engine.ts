@@ -6,7 +6,7 @@ import { findLanguage, LANGUAGES, type Argv, type Language, type LanguageId } fr
 import { findInPath } from "./code/programs.ts";
 import { Scratch } from "./code/runtimes.ts";
 import { findProgram, planScript, removeScript } from "./code/script.ts";
-import { WarmPython } from "./code/warm/python.ts";
+import { WarmInterpreters } from "./code/warm/interpreters.ts";
 import { BackgroundProcesses } from "./background/registry.ts";
 import { baseEnvironment, layerEnvironment, type Environment } from "./environment.ts";
 import { EngineError } from "./error.ts";
@@ -98,7 +98,7 @@ export class Engine implements AsyncDisposable {
   /** What was answered to requests that may be sent again. */
   readonly idempotency: Idempotency;
   /** Interpreters that wait for their program. */
-  readonly warmPython: WarmPython;
+  readonly warm: WarmInterpreters;
   /** How runs are kept together on this machine. */
   readonly containment: ContainmentReport;
   readonly startedAt = new Date();
@@ -150,7 +150,7 @@ export class Engine implements AsyncDisposable {
     // Made before the runs, so that it is taken down after they have been ended.
     this.background = this.#resources.use(new BackgroundProcesses(options));
     this.runs = this.#resources.use(new RunTable({ ...options, containment, journal }));
-    this.warmPython = this.#resources.use(this.#openWarmPython(containment));
+    this.warm = this.#resources.use(this.#openWarm(containment));
   }
 
   /** The languages of this machine, with the program of each or undefined. */
@@ -183,8 +183,12 @@ export class Engine implements AsyncDisposable {
         const place = this.#place(id, request);
         written = id;
         const argv = await planScript(id, request.language, request.code, place, context);
-        const isPython = request.language.id === "python";
-        const prepared = isPython ? this.warmPython.take(request.code, argv, place) : undefined;
+        const program = {
+          language: request.language.id,
+          code: request.code,
+          hasInput: place.stdin !== undefined,
+        };
+        const prepared = this.warm.take({ ...place, ...program, argv });
         return { ...place, argv, prepared };
       });
       void run.outcome.then(() => this.#discard(run.id));
@@ -237,22 +241,18 @@ export class Engine implements AsyncDisposable {
     }
   }
 
-  #openWarmPython(containment: Containment): WarmPython {
-    return new WarmPython({
+  #openWarm(containment: Containment): WarmInterpreters {
+    return new WarmInterpreters({
       size: this.#options.warmInterpreters,
       containment,
+      user: this.#user,
       runtime: (name) => this.#scratch.runtime(name),
-      place: () => {
-        const python = this.languages().find(({ language }) => language.id === "python");
-        return python?.program === undefined
-          ? undefined
-          : { program: python.program, env: this.variables.environment };
+      place: (id) => {
+        const program = this.languages().find(({ language }) => language.id === id)?.program;
+        return program === undefined ? undefined : { program, env: this.variables.environment };
       },
-      start: (prepare) =>
-        this.runs.startService((id) => {
-          const spec = prepare();
-          return Promise.resolve({ ...this.#place(id, { env: spec.env }), ...spec });
-        }),
+      startService: (spec) =>
+        this.runs.startService((id) => Promise.resolve({ ...this.#place(id, { env: spec.env }), ...spec })),
     });
   }
 

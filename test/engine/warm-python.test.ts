@@ -3,57 +3,31 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunRequest } from "../../src/engine/engine.ts";
 import { readStat } from "../../src/engine/process/proc.ts";
-import type { ProcessRun } from "../../src/engine/process/process-run.ts";
 import { openEngine, outcome, until, type TestEngine } from "../support/engine.ts";
+import { startWarm, WarmAndCold } from "../support/warm.ts";
 
 setDefaultTimeout(60_000);
 
 /** The product's own, as `make test` makes it: it has the packages. */
 const PYTHON = join(import.meta.dir, "../../.sanderling/python/bin/python3");
 
-/** Every program is run by an interpreter of its own and by one that has waited for it. */
-let cold: TestEngine;
+let lab: WarmAndCold;
 let warm: TestEngine;
 
 beforeAll(async () => {
-  const programs = { python: PYTHON };
-  [cold, warm] = await Promise.all([openEngine({ programs }), openEngine({ programs, warmInterpreters: 2 })]);
-  for (const { workspace } of [cold, warm]) {
+  lab = await WarmAndCold.open({ programs: { python: PYTHON } });
+  warm = lab.warm;
+  for (const { workspace } of [lab.cold, warm]) {
     await mkdir(join(workspace, "pkg"));
     await writeFile(join(workspace, "pkg/__init__.py"), "import os\nSEEN = os.environ.get('SEEN')\n");
     await writeFile(join(workspace, "beside.py"), "value = 7\n");
   }
 });
 
-afterAll(async () => {
-  await cold[Symbol.asyncDispose]();
-  await warm[Symbol.asyncDispose]();
-});
+afterAll(() => lab[Symbol.asyncDispose]());
 
-/** Starts a program in an interpreter that has waited, as soon as there is one. */
-async function startWarm(code: string, request: RunRequest = {}, lab = warm): Promise<ProcessRun> {
-  return until(async () => {
-    const run = await lab.code("python", code, request);
-    if (run.isWarm) return run;
-    await run[Symbol.asyncDispose]();
-    return undefined;
-  });
-}
-
-/** What anyone can see of a run; places and numbers that are never the same are named. */
-async function seen(lab: TestEngine, run: ProcessRun) {
-  const { stdout, stderr, end } = await outcome(run);
-  const name = (text: string) =>
-    text
-      .replaceAll(lab.workspace, "WORKSPACE")
-      .replaceAll(lab.temporary, "TEMPORARY")
-      .replace(/sanderling-\w+/g, "SCRATCH")
-      .replace(/run_\w+/g, "RUN")
-      .replace(/0x[0-9a-f]+/g, "ADDRESS")
-      // The one difference: who calls the program's first line is seen in a printed stack.
-      .replace(/ *File "[^"]*runtimes.python.(main|forkserver)\.py", line \d+, in <module>\n.*\n/, "");
-  return { stdout: name(stdout), stderr: name(stderr), end };
-}
+const start = (code: string, request: RunRequest = {}, engine = warm) =>
+  startWarm(engine, "python", code, request);
 
 const PROGRAMS: Readonly<Record<string, string | { code: string; request: RunRequest }>> = {
   names: `import sys, os
@@ -217,10 +191,7 @@ threading.Thread(target=lambda: print(float(np.ones((200, 200)).dot(np.ones((200
 describe("an interpreter that has waited shows a program what one of its own shows it", () => {
   test.each(Object.entries(PROGRAMS))("%s", async (_, program) => {
     const { code, request } = typeof program === "string" ? { code: program, request: {} } : program;
-    const [theirs, ours] = await Promise.all([
-      cold.code("python", code, request).then((run) => seen(cold, run)),
-      startWarm(code, request).then((run) => seen(warm, run)),
-    ]);
+    const [theirs, ours] = await lab.both("python", code, request);
     expect(ours).toEqual(theirs);
   });
 });
@@ -229,7 +200,7 @@ describe("a warm run", () => {
   test("has random numbers of its own", async () => {
     const code =
       "import random, uuid, numpy, os\nprint(random.random(), uuid.uuid4(), numpy.random.rand(), os.urandom(4))";
-    const all = await Promise.all([1, 2, 3].map(async () => (await outcome(await startWarm(code))).stdout));
+    const all = await Promise.all([1, 2, 3].map(async () => (await outcome(await start(code))).stdout));
     const columns = all.map((line) => line.trim().split(" "));
     for (const column of [0, 1, 2, 3]) expect(new Set(columns.map((values) => values[column])).size).toBe(3);
   });
@@ -237,28 +208,28 @@ describe("a warm run", () => {
   test("is stopped by its timeout with all it started, and says so", async () => {
     const code =
       "import subprocess, time\nprint(subprocess.Popen(['setsid', 'sleep', '999']).pid, flush=True)\ntime.sleep(999)";
-    const { end, stdout } = await outcome(await startWarm(code, { timeoutMs: 500 }));
+    const { end, stdout } = await outcome(await start(code, { timeoutMs: 500 }));
     expect(end).toEqual({ cause: "timed_out", afterMs: 500 });
     expect(["Z", "X"]).toContain(readStat(Number(stdout))?.state ?? "X");
   });
 
   test("reads input while it runs", async () => {
-    await using run = await startWarm("print(input() + '!')", { stdin: "a", keepStdinOpen: true });
+    await using run = await start("print(input() + '!')", { stdin: "a", keepStdinOpen: true });
     run.stdin?.write(Buffer.from("b\n"));
     expect((await outcome(run)).stdout).toBe("ab!\n");
   });
 
   test("is accounted for like any other", async () => {
-    const { usage } = await outcome(await startWarm("x = bytearray(64 << 20); sum(range(2_000_000))"));
+    const { usage } = await outcome(await start("x = bytearray(64 << 20); sum(range(2_000_000))"));
     expect(usage.cpuSeconds).toBeGreaterThan(0.01);
     expect(usage.peakMemoryBytes).toBeGreaterThan(64 << 20);
     expect(usage.peakMemoryBytes).toBeLessThan(200 << 20);
   });
 
   test("finds packages that were installed a moment ago", async () => {
-    await outcome(await startWarm("print(1)"));
+    await outcome(await start("print(1)"));
     await writeFile(join(warm.workspace, "fresh.py"), "value = 'fresh'\n");
-    expect((await outcome(await startWarm("import fresh; print(fresh.value)"))).stdout).toBe("fresh\n");
+    expect((await outcome(await start("import fresh; print(fresh.value)"))).stdout).toBe("fresh\n");
   });
 
   test.each([
@@ -269,50 +240,50 @@ describe("a warm run", () => {
     ["a limit of processors", { limits: { cpus: 1 } }],
     ["an environment too large for a message", { env: { LARGE: "x".repeat(100_000) } }],
   ] as const)("is none with %s: an interpreter is started for it", async (_, request) => {
-    await outcome(await startWarm("print(1)"));
+    await outcome(await start("print(1)"));
     await using run = await warm.code("python", "print(2)", request);
     expect([run.isWarm, (await outcome(run)).stdout]).toEqual([false, "2\n"]);
   });
 
   test("that ends its server is lost and leaves nothing, and the next ones go on", async () => {
     const code = "import os, signal, time\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(999)";
-    expect((await outcome(await startWarm(code))).end.cause).toBe("lost");
-    expect((await outcome(await startWarm("print('again')"))).stdout).toBe("again\n");
+    expect((await outcome(await start(code))).end.cause).toBe("lost");
+    expect((await outcome(await start("print('again')"))).stdout).toBe("again\n");
   });
 
   test("leaves no descriptor of the daemon open", async () => {
     const count = () =>
       Array.from(new Bun.Glob("*").scanSync({ cwd: "/proc/self/fd", onlyFiles: false })).length;
-    for (let i = 0; i < 5; i++) await outcome(await startWarm("print(1)"));
+    for (let i = 0; i < 5; i++) await outcome(await start("print(1)"));
     const before = count();
-    for (let i = 0; i < 30; i++) await outcome(await startWarm("print(1)"));
+    for (let i = 0; i < 30; i++) await outcome(await start("print(1)"));
     await until(() => count() <= before + 4);
   });
 
   test("is kept together without cgroups too", async () => {
-    await using lab = await openEngine({
+    await using other = await openEngine({
       programs: { python: PYTHON },
       warmInterpreters: 1,
       containment: "process_group",
     });
     const code =
       "import subprocess, time\nprint(subprocess.Popen(['setsid', 'sleep', '999']).pid, flush=True)\ntime.sleep(999)";
-    const { end, stdout } = await outcome(await startWarm(code, { timeoutMs: 500 }, lab));
+    const { end, stdout } = await outcome(await start(code, { timeoutMs: 500 }, other));
     expect(end).toEqual({ cause: "timed_out", afterMs: 500 });
     expect(["Z", "X"]).toContain(readStat(Number(stdout))?.state ?? "X");
   });
 
   test.skipIf(process.getuid?.() !== 0)("belongs to the user that code runs as", async () => {
-    await using lab = await openEngine({
+    await using other = await openEngine({
       warmInterpreters: 1,
       runAs: "nobody",
       programs: { python: "/usr/bin/python3" },
     });
-    for (const path of [join(lab.workspace, ".."), lab.temporary]) await chmod(path, 0o755);
+    for (const path of [join(other.workspace, ".."), other.temporary]) await chmod(path, 0o755);
     const code =
       "import os; print(os.getresuid(), os.getresgid(), os.getgroups(), os.access('/etc/shadow', os.R_OK))";
-    const run = await startWarm(code, {}, lab);
-    await using other = await lab.code("python", code, { env: { PYTHONHASHSEED: "1" } });
-    expect([other.isWarm, (await outcome(run)).stdout]).toEqual([false, (await outcome(other)).stdout]);
+    const run = await start(code, {}, other);
+    await using cold = await other.code("python", code, { env: { PYTHONHASHSEED: "1" } });
+    expect([cold.isWarm, (await outcome(run)).stdout]).toEqual([false, (await outcome(cold)).stdout]);
   });
 });

@@ -12,17 +12,10 @@ import {
 import { PipeReader } from "./pipe-reader.ts";
 import type { PreparedChild, ProcessRun, ProcessRunSpec } from "./process-run.ts";
 import { signalName, SpawnFailure, type Child, type ChildExit } from "./spawn.ts";
+import { encodeJob, type Job, type WaitingChild } from "./waiting-child.ts";
 
-/** A message of a socket must fit into its buffer, which is larger than this everywhere. */
-const LARGEST_JOB_BYTES = 96 * 1024;
 /** Loading what programs will import may take seconds on a busy machine. */
 const READY_DEADLINE_MS = 60_000;
-
-/** What a forked process is told to become. */
-export interface Job {
-  /** Fields without NUL bytes, in the order that the server's program expects them. */
-  readonly fields: readonly string[];
-}
 
 /**
  * A process that forks others before they are needed (runtimes/python/forkserver.py has the other side and the
@@ -82,7 +75,7 @@ export class ForkServer implements AsyncDisposable {
   }
 
   /** A process that waits for its job; undefined when the server cannot make one. */
-  async fork(): Promise<ForkedChild | undefined> {
+  async fork(): Promise<WaitingChild | undefined> {
     if (this.#isClosed || this.hasEnded) return undefined;
     const id = String(++this.#serial);
     const enclosure = this.#containment.open(newRunId(), {});
@@ -176,8 +169,7 @@ interface ForkedDescriptors {
   readonly stderr: number;
 }
 
-/** A process that waits for its job, or has got it. */
-export class ForkedChild {
+class ForkedChild implements WaitingChild {
   #isTaken = false;
   #hasExited = false;
 
@@ -190,17 +182,14 @@ export class ForkedChild {
     void exited.then(() => (this.#hasExited = true));
   }
 
-  /** Whether it still waits. */
   get isWaiting(): boolean {
     return !this.#isTaken && !this.#hasExited;
   }
 
-  /** Turns it into the first process of a run. Once only. */
   prepare(job: Job): PreparedChild {
     return { enclosure: this.enclosure, begin: (spec) => this.#begin(spec, job) };
   }
 
-  /** Ends it unused. */
   discard(): void {
     if (this.#isTaken) return;
     this.#isTaken = true;
@@ -208,10 +197,10 @@ export class ForkedChild {
     void this.exited.then(() => this.enclosure.release());
   }
 
-  #begin({ stdin }: ProcessRunSpec, { fields }: Job): Child {
+  #begin({ stdin }: ProcessRunSpec, job: Job): Child {
     this.#isTaken = true;
     const input = openInput(stdin);
-    const message = new TextEncoder().encode(fields.join("\0"));
+    const message = encodeJob(job);
     const passed = input === undefined ? [] : [input.readFd];
     const isSent = sendWithDescriptors(this.descriptors.job, message, passed);
     for (const fd of [this.descriptors.job, ...passed]) closeSync(fd);
@@ -231,13 +220,6 @@ export class ForkedChild {
     await this.enclosure.kill();
     return { code: null, signal: null, maxRssBytes: 0, cpuSeconds: 0 };
   }
-}
-
-/** Whether a job fits into one message. */
-export function fitsJob(fields: readonly string[]): boolean {
-  let bytes = fields.length;
-  for (const field of fields) bytes += Buffer.byteLength(field);
-  return bytes <= LARGEST_JOB_BYTES;
 }
 
 function openInput(stdin: ProcessRunSpec["stdin"]): { readFd: number; writeFd?: number } | undefined {

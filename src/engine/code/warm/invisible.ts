@@ -2,11 +2,11 @@ import type { Environment } from "../../environment.ts";
 
 /** Variables that an interpreter or what it has loaded reads when it starts, not when the program runs. */
 const READ_AT_START =
-  /^(PYTHON|LD_|LC_|LANG$|LANGUAGE$|TZ$|HOME$|MALLOC_|GLIBC_|OMP_|GOMP_|KMP_|MKL_|OPENBLAS_|BLIS_|NUMEXPR_|NUMPY_|NPY_|PANDAS_|MPL|MATPLOTLIB|XDG_|SSL_|OPENSSL_|VIRTUAL_ENV|CONDA_)/;
+  /^(PYTHON|NODE_|UV_|ICU_|LD_|LC_|LANG$|LANGUAGE$|TZ$|HOME$|MALLOC_|GLIBC_|OMP_|GOMP_|KMP_|MKL_|OPENBLAS_|BLIS_|NUMEXPR_|NUMPY_|NPY_|PANDAS_|MPL|MATPLOTLIB|XDG_|SSL_|OPENSSL_|VIRTUAL_ENV|CONDA_)/;
 
 /** With these an interpreter says or counts something while it starts and loads, which is part of the program's output. */
 const TELLS_OF_START =
-  /^PYTHON(VERBOSE|DEBUG|INSPECT|WARNINGS|TRACEMALLOC|PROFILEIMPORTTIME|DUMPREFS|DEVMODE)$/;
+  /^(PYTHON(VERBOSE|DEBUG|INSPECT|WARNINGS|TRACEMALLOC|PROFILEIMPORTTIME|DUMPREFS|DEVMODE)|NODE_OPTIONS|NODE_DEBUG|NODE_V8_COVERAGE)$/;
 
 /** Whether an interpreter with this environment can be started before its program is known. */
 export function canStartAhead(env: Environment): boolean {

@@ -1,0 +1,132 @@
+import { readFile } from "node:fs/promises";
+import type { Environment } from "../../environment.ts";
+import type { PreparedChild } from "../../process/process-run.ts";
+import { fitsJob, type Job, type WaitingChild } from "../../process/waiting-child.ts";
+import { startsAlike } from "./invisible.ts";
+
+/** Of the machine's memory; with less available nothing is kept waiting. */
+const LEAST_AVAILABLE = 0.08;
+
+/** Where interpreters come from that are all alike. */
+export interface WarmSource extends AsyncDisposable {
+  /** The interpreter, and the environment it is started with. */
+  readonly program: string;
+  readonly env: Environment;
+  /** Whether it can make no more. */
+  readonly hasEnded: boolean;
+  /** Whether what it makes is still what an interpreter started now would be. */
+  isFresh(): boolean;
+  /** Undefined when none can be made. */
+  make(): Promise<WaitingChild | undefined>;
+}
+
+export interface WarmPoolOptions {
+  /** Interpreters that wait. */
+  readonly size: number;
+  /** Undefined when there can be no source, such as on a machine without the interpreter. */
+  open(): Promise<WarmSource | undefined>;
+  /** With no demand for so long all of it ends; absent: never. */
+  readonly idleMs?: number;
+}
+
+/** Interpreters that wait. It is started at the first demand, and anew when it is stale. */
+export class WarmPool implements AsyncDisposable {
+  readonly #options: WarmPoolOptions;
+  #source: WarmSource | undefined;
+  #waiting: WaitingChild[] = [];
+  #filling: Promise<void> | undefined;
+  #idle: Timer | undefined;
+  #isClosed = false;
+
+  constructor(options: WarmPoolOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * One that waits, for a program to be run by `program` with `env`; undefined when there is none, or it would
+   * not be the same as one started for it.
+   * @param describe Gives the job, told what the interpreter was started with.
+   */
+  take(program: string, env: Environment, describe: (start: Environment) => Job): PreparedChild | undefined {
+    if (this.#source?.isFresh() === false) this.renew();
+    const source = this.#source;
+    if (source === undefined) {
+      this.fill();
+      return undefined;
+    }
+    // The next program may be of the usual kind again; this one says nothing about it.
+    if (source.program !== program || !startsAlike(source.env, env)) return undefined;
+    const job = describe(source.env);
+    return fitsJob(job) ? this.#next()?.prepare(job) : undefined;
+  }
+
+  /** Ends all that waits, because it is not what it should be; the next demand starts anew. */
+  renew(): void {
+    const source = this.#source;
+    this.#source = undefined;
+    this.#waiting.splice(0).forEach((child) => child.discard());
+    void source?.[Symbol.asyncDispose]();
+  }
+
+  /** Makes interpreters in the background until enough wait. */
+  fill(): void {
+    if (this.#isClosed || this.#options.size === 0) return;
+    this.#filling ??= this.#fill()
+      // A machine that cannot start one now has the cold path, which says what is wrong.
+      .catch(() => undefined)
+      .finally(() => (this.#filling = undefined));
+    clearTimeout(this.#idle);
+    if (this.#options.idleMs !== undefined)
+      this.#idle = setTimeout(() => this.renew(), this.#options.idleMs).unref();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#idle);
+    await this.#filling;
+    this.#waiting.splice(0).forEach((child) => child.discard());
+    await this.#source?.[Symbol.asyncDispose]();
+  }
+
+  #next(): WaitingChild | undefined {
+    const child = this.#waiting.find(({ isWaiting }) => isWaiting);
+    this.#waiting = this.#waiting.filter((other) => other !== child && other.isWaiting);
+    this.fill();
+    return child;
+  }
+
+  async #fill(): Promise<void> {
+    if (!(await hasRoom())) {
+      this.renew();
+      return;
+    }
+    if (this.#source?.hasEnded === true) this.renew();
+    const source = (this.#source ??= await this.#options.open());
+    while (
+      source &&
+      this.#source === source &&
+      this.#waiting.length < this.#options.size &&
+      !this.#isClosed
+    ) {
+      const child = await source.make();
+      if (child === undefined) return;
+      // It may have become stale meanwhile.
+      if (this.#source === source) this.#waiting.push(child);
+      else child.discard();
+    }
+  }
+}
+
+/** How many variables are removed, their names, and those that are set. */
+export function changes(start: Environment, env: Environment): string[] {
+  const removed = Object.keys(start).filter((name) => env[name] === undefined);
+  const set = Object.entries(env).filter(([name, value]) => start[name] !== value);
+  return [String(removed.length), ...removed, ...set.map(([name, value]) => `${name}=${value}`)];
+}
+
+async function hasRoom(): Promise<boolean> {
+  const text = await readFile("/proc/meminfo", "utf8").catch(() => "");
+  const kib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? NaN);
+  const share = kib("MemAvailable") / kib("MemTotal");
+  return Number.isNaN(share) || share >= LEAST_AVAILABLE;
+}
