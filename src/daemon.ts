@@ -7,6 +7,7 @@ import { Engine } from "./engine/engine.ts";
 import { forbidInspection } from "./engine/process/libc.ts";
 import { listen, type Fetch, type Listener } from "./http/listen.ts";
 import type { RequestRecord } from "./http/dispatch.ts";
+import { Tickets } from "./http/tickets.ts";
 import { Tokens } from "./http/tokens.ts";
 import { UrlSigner } from "./http/url-signer.ts";
 import type { Log } from "./log.ts";
@@ -57,7 +58,7 @@ export class Daemon implements AsyncDisposable {
       version: VERSION,
     };
     const hopx = createHopxApi(
-      { ...shared, tokenTtlSeconds: TOKEN_TTL_SECONDS },
+      { ...shared, tickets: new Tickets(), tokenTtlSeconds: TOKEN_TTL_SECONDS },
       { ...settings, record: recorder("hopx", log) },
     );
     const execd = createExecdApi(shared, { ...settings, record: recorder("execd", log) });

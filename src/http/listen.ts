@@ -83,6 +83,7 @@ function socketHandlers(sockets: Set<WebSocketConnection>): Bun.WebSocketHandler
     },
     message: (socket, message) => socket.data.received(message),
     drain: (socket) => socket.data.drained(),
+    pong: (socket, payload) => socket.data.ponged(payload),
     close(socket, code, reason) {
       sockets.delete(socket.data);
       socket.data.ended({ code, reason });

@@ -22,6 +22,7 @@ import { readQuery } from "./query.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
 import { anyObject } from "./schema.ts";
 import { systemProcessRoutes } from "./system-processes.ts";
+import { ticketRoutes } from "./tickets.ts";
 
 export interface HopxOptions {
   readonly allowedHosts: readonly string[];
@@ -59,6 +60,7 @@ export function hopxRoutes(version: string): readonly Route<HopxContext>[] {
     ...fileRoutes,
     ...filesMoreRoutes,
     ...aboutRoutes(() => endpointsOf(api)),
+    ...ticketRoutes(() => api),
     ...sandboxRoutes,
   ];
   return [...api, ...documentRoutes(api, version)];
@@ -79,6 +81,7 @@ function describe(routes: readonly Route<HopxContext>[], version: string): Promi
     description: "The HopX VM Agent API, served by Sanderling.",
     securitySchemes: {
       token: { name: "token", scheme: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+      ticket: { name: "token", scheme: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
       api_key: { name: "apiKey", scheme: { type: "apiKey", in: "header", name: "X-API-Key" } },
     },
   });
