@@ -10,6 +10,7 @@ import { BackgroundProcesses } from "./background/registry.ts";
 import { baseEnvironment, layerEnvironment, type Environment } from "./environment.ts";
 import { EngineError } from "./error.ts";
 import { PathRules } from "./files/paths.ts";
+import { StagedNames } from "./files/staged-names.ts";
 import { Idempotency } from "./idempotency.ts";
 import { reapOrphans } from "./process/adoption.ts";
 import { openCgroupContainment } from "./process/cgroup.ts";
@@ -122,7 +123,9 @@ export class Engine implements AsyncDisposable {
     });
     const journal = this.#journalOptions();
     const privateDirectory = join(options.dataDirectory, "private");
-    this.paths = new PathRules({ ...options, workspace: this.workspace, privateDirectory, user: this.#user });
+    const stagedNames = this.#resources.use(new StagedNames(join(privateDirectory, "staged")));
+    const rules = { ...options, workspace: this.workspace, privateDirectory, stagedNames, user: this.#user };
+    this.paths = new PathRules(rules);
     const path = join(privateDirectory, "variables.json");
     this.cache = new RunCache(options);
     this.variables = new SandboxVariables({ base, path, onNotice: options.onNotice });
@@ -145,6 +148,8 @@ export class Engine implements AsyncDisposable {
     // Made before the runs, so that it is taken down after they have been ended.
     this.background = this.#resources.use(new BackgroundProcesses(options));
     this.runs = this.#resources.use(new RunTable({ ...options, containment, journal }));
+    const swept = this.#sweep(stagedNames);
+    this.#resources.defer(() => swept);
   }
 
   /** The languages of this machine, with the program of each or undefined. */
@@ -217,6 +222,18 @@ export class Engine implements AsyncDisposable {
   /** Ends everything that runs, then removes what the engine made, in reverse order of making. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
+  }
+
+  /** Removes what daemons that were killed left behind, when this one is up. */
+  async #sweep(stagedNames: StagedNames): Promise<void> {
+    const { onNotice } = this.#options;
+    await new Promise((resume) => setImmediate(resume));
+    try {
+      await stagedNames.sweep(this.paths.calls, onNotice);
+      await this.#scratch.sweep();
+    } catch (cause) {
+      onNotice("cannot remove what a killed daemon left", { cause: String(cause) });
+    }
   }
 
   /** A survivor may still write there; then the rest goes with the engine. */

@@ -5,11 +5,16 @@ import { EngineError } from "../error.ts";
 
 /**
  * The few system calls that Bun does not offer. Linux on x64 and arm64, glibc and musl; the numbers below are
- * the same on both architectures (asm-generic).
+ * the same on both architectures (asm-generic) unless it says otherwise.
  */
 const CANDIDATES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"] as const;
 const SYS_PIDFD_SEND_SIGNAL = 424n;
 const SYS_PIDFD_OPEN = 434n;
+/** These differ (x64: its own table; arm64: asm-generic). */
+const SYS_SET_IDS =
+  process.arch === "x64"
+    ? { groups: 116n, user: 117n, group: 119n }
+    : { groups: 159n, user: 147n, group: 149n };
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 const F_SETFL = 4;
@@ -19,6 +24,7 @@ const PR_SET_CHILD_SUBREAPER = 36;
 /** As `ls -l /proc/PID/fd` shows it. */
 const STDIN_NAME = new TextEncoder().encode("stdin\0");
 const WNOHANG = 1;
+const LOCK_EX_NB = 2 | 4;
 const MFD_CLOEXEC = 1;
 
 /** "Relative to the working directory", which an absolute path is not. */
@@ -32,6 +38,7 @@ const SYMBOLS = {
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
   ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
   getpagesize: { args: [], returns: "i32" },
   waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
   syscall: { args: ["i64", "i64", "i64", "i64", "i64"], returns: "i64" },
@@ -115,6 +122,11 @@ export function linkOpenFile(fd: number, path: string): boolean {
   return libc().linkat(AT_FDCWD, ptr(from), AT_FDCWD, ptr(to), AT_SYMLINK_FOLLOW) === 0;
 }
 
+/** Locks an open file until it is closed or the daemon ends; false when another has it, or nobody can. */
+export function lockFile(fd: number): boolean {
+  return libc().flock(fd, LOCK_EX_NB) === 0;
+}
+
 const available = new Int32Array(1);
 
 /** How many bytes wait in a pipe to be read. */
@@ -130,6 +142,34 @@ export function becomeSubreaper(): boolean {
 /** Closes `/proc/<daemon>/environ` and `mem` to other processes of the same user: secrets may be in there. */
 export function forbidInspection(): void {
   libc().prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n);
+}
+
+/** The identity that the kernel judges a thread's system calls by. */
+export interface ThreadIdentity {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+}
+
+/**
+ * Gives the calling thread, and no other, another effective identity; the real one stays, so that a thread of
+ * root can go back. Asked of the kernel directly: the C library's own functions change every thread.
+ * @returns false when the kernel refuses; what had been changed by then stays.
+ */
+export function setThreadIdentity(
+  { uid, gid, groups }: ThreadIdentity,
+  direction: "enter" | "leave",
+): boolean {
+  const { syscall } = libc();
+  const list = Uint32Array.from(groups);
+  const listed = groups.length === 0 ? 0n : BigInt(ptr(list));
+  const steps = [
+    () => syscall(SYS_SET_IDS.groups, BigInt(groups.length), listed, 0n, 0n),
+    () => syscall(SYS_SET_IDS.group, -1n, BigInt(gid), -1n, 0n),
+    () => syscall(SYS_SET_IDS.user, -1n, BigInt(uid), -1n, 0n),
+  ];
+  // Only root may change groups, so it is root's identity that goes last and comes back first.
+  return (direction === "enter" ? steps : steps.reverse()).every((step) => step() === 0n);
 }
 
 /** Collects one ended child by its own pid, never another's; false while it still runs. */
