@@ -3,7 +3,9 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
 import { lstat, readFile as read, writeFile as write } from "node:fs/promises";
 import { join } from "node:path";
+import { pack } from "tar-stream";
 import { EngineError } from "../../src/engine/error.ts";
+import { unpackArchive } from "../../src/engine/files/archive-unpack.ts";
 import { makeDirectory } from "../../src/engine/files/directories.ts";
 import { findEntry, listDirectory } from "../../src/engine/files/list.ts";
 import { readFile } from "../../src/engine/files/read.ts";
@@ -168,6 +170,28 @@ describe("writing", () => {
       spawnSync("umount", [at("small")]);
     }
   });
+
+  test.if(isRoot)(
+    "a disk that fills while an archive is unpacked is told, and nothing is changed",
+    async () => {
+      mkdirSync(at("small"));
+      if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "none", at("small")]).status !== 0) return;
+      try {
+        await put("small/file", "old");
+        const tar = pack();
+        for (const name of ["file", "dir/one", "dir/two"]) tar.entry({ name }, "x".repeat(2 ** 19));
+        tar.finalize();
+        const request = { path: "small", overwrite: true, maxEntries: 10, maxBytes: 2 ** 30 };
+        const unpacking = unpackArchive(host.engine.paths, request, tar as AsyncIterable<Uint8Array>);
+        expect(await refusal(unpacking)).toMatchObject({ code: "too_large", details: { reason: "ENOSPC" } });
+        expect(await text(at("small/file"))).toBe("old");
+        expect(readdirSync(at("small"))).toEqual(["file"]);
+        await put("small/again", "there is room again".repeat(1000));
+      } finally {
+        spawnSync("umount", [at("small")]);
+      }
+    },
+  );
 
   test.if(isRoot)("a read-only file system is told", async () => {
     mkdirSync(at("fixed"));
