@@ -18,7 +18,18 @@ const SYS_SET_IDS =
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 const F_SETFL = 4;
+const F_DUPFD_CLOEXEC = 1030;
 const FIONREAD = 0x541bn;
+const TCGETS = 0x5401n;
+const TCSETS = 0x5402n;
+const TIOCSWINSZ = 0x5414n;
+const TIOCGPTN = 0x8004_5430n;
+const TIOCSPTLCK = 0x4004_5431n;
+/** The erase key takes a whole character, not the last byte of one. */
+const IUTF8 = 0x4000;
+/** More than the kernel's `struct termios` has on any architecture. */
+const TERMIOS_BYTES = 64;
+const POLLIN = 1;
 const PR_SET_DUMPABLE = 4;
 const PR_SET_CHILD_SUBREAPER = 36;
 /** As `ls -l /proc/PID/fd` shows it. */
@@ -37,6 +48,7 @@ const SYMBOLS = {
   linkat: { args: ["i32", "ptr", "i32", "ptr", "i32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
   ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
+  poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
   flock: { args: ["i32", "i32"], returns: "i32" },
   getpagesize: { args: [], returns: "i32" },
@@ -132,6 +144,48 @@ const available = new Int32Array(1);
 /** How many bytes wait in a pipe to be read. */
 export function bytesWaiting(fd: number): number {
   return libc().ioctl(fd, FIONREAD, ptr(available)) === 0 ? (available[0] ?? 0) : 0;
+}
+
+/** Whether a read would give bytes at once. Of a terminal too, whose count of waiting bytes lags behind. */
+export function isReadable(fd: number): boolean {
+  // struct pollfd: the descriptor, what is asked, what is so.
+  const entry = new Int32Array([fd, POLLIN]);
+  return libc().poll(ptr(entry), 1n, 0) === 1 && ((entry[1] ?? 0) & (POLLIN << 16)) !== 0;
+}
+
+/** A second descriptor of the same open file. */
+export function duplicate(fd: number): number {
+  const copy = libc().fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) throw new EngineError("unavailable", "Cannot duplicate a descriptor: too many open files");
+  return copy;
+}
+
+/** Lets the other side of a new pseudo-terminal be opened. @returns Its number in `/dev/pts`. */
+export function unlockTerminal(fd: number): number {
+  const number = new Int32Array(1);
+  const isDone =
+    libc().ioctl(fd, TIOCSPTLCK, ptr(number)) === 0 && libc().ioctl(fd, TIOCGPTN, ptr(number)) === 0;
+  if (!isDone) throw new EngineError("unavailable", "Cannot open a pseudo-terminal: the kernel refused");
+  return number[0] ?? -1;
+}
+
+export interface TerminalSize {
+  /** Characters in a row, and rows. */
+  readonly cols: number;
+  readonly rows: number;
+}
+
+/** The kernel tells the programs in the foreground by SIGWINCH. */
+export function setTerminalSize(fd: number, { cols, rows }: TerminalSize): void {
+  libc().ioctl(fd, TIOCSWINSZ, ptr(new Uint16Array([rows, cols, 0, 0])));
+}
+
+/** Makes the kernel's line editing count characters of UTF-8. */
+export function setUtf8Editing(fd: number): void {
+  const settings = new Uint32Array(TERMIOS_BYTES / 4);
+  if (libc().ioctl(fd, TCGETS, ptr(settings)) !== 0) return;
+  settings[0] = (settings[0] ?? 0) | IUTF8;
+  libc().ioctl(fd, TCSETS, ptr(settings));
 }
 
 /** Makes orphans of the daemon's children its own children, instead of those of process 1. */
