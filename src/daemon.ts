@@ -67,6 +67,7 @@ export class Daemon implements AsyncDisposable {
     const hopxListener = open(settings.hopxPort, hopx);
     const execdListener = open(settings.execdPort, execd);
     const daemon = new Daemon(settings, credentials, tokens, engine, hopxListener, execdListener);
+    if (settings.desktopAutostart) startDesktop(engine, log);
     // Nothing can fail any more: the daemon owns them now.
     resources.move();
     return daemon;
@@ -78,7 +79,7 @@ export class Daemon implements AsyncDisposable {
    */
   async stop(hurry: AbortSignal): Promise<void> {
     const answered = Promise.all([this.hopx.drain(), this.execd.drain()]);
-    await this.engine.runs.drain(this.settings.shutdownGraceMs, hurry);
+    await this.engine.drain(this.settings.shutdownGraceMs, hurry);
     this.hopx.closeSockets();
     this.execd.closeSockets();
     await this.engine.webhooks.settle(AbortSignal.any([AbortSignal.timeout(2000), hurry]));
@@ -123,6 +124,13 @@ function refuseOpenDoor({ host, jwtSecret, jwtPublicKey }: Settings): void {
     `Refusing to listen on ${host}, beyond this machine, without a credential: set SANDERLING_JWT_SECRET ` +
       "(or SANDERLING_JWT_SECRET_FILE, or SANDERLING_JWT_PUBLIC_KEY)",
   );
+}
+
+/** In the background: a daemon without a desktop is still of use, and each call says what is missing. */
+function startDesktop(engine: Engine, log: Log): void {
+  engine.desktop
+    .use()
+    .catch((error: unknown) => log.warn({ error: explain(error) }, "the desktop did not start"));
 }
 
 function explain(error: unknown): string {

@@ -32,6 +32,8 @@ export interface Settings {
   readonly maxArchiveEntries: number;
   readonly maxArchiveBytes: number;
   readonly maxRuns: number;
+  readonly desktopSize: { readonly width: number; readonly height: number };
+  readonly desktopAutostart: boolean;
   readonly backgroundKeepMs: number;
   readonly backgroundKeepCount: number;
   readonly backgroundKeepBytes: number;
@@ -44,6 +46,12 @@ export interface Settings {
   readonly cacheBytes: number;
   readonly cacheTtlSeconds: number;
   readonly cacheLanguages: readonly LanguageId[];
+  readonly maxContexts: number;
+  readonly contextQueueLength: number;
+  readonly contextIdleMs: number;
+  readonly interruptGraceMs: number;
+  readonly kernelStartTimeoutMs: number;
+  readonly maxDisplayBytes: number;
   readonly killGraceMs: number;
   readonly shutdownGraceMs: number;
   readonly cancelOnDisconnect: boolean;
@@ -119,6 +127,19 @@ function bytes(least: number): Parser<number> {
       `expected a size of at least ${least} bytes such as 65536 or 64MiB, got ${JSON.stringify(value)}`,
     );
   };
+}
+
+/** Bounds of what a display can be and a picture of it may be. */
+const SCREEN_SIDE = { least: 64, most: 7680 };
+
+function screenSize(value: string): { width: number; height: number } {
+  const [, width, height] = /^(\d{2,5})x(\d{2,5})$/.exec(value.trim()) ?? [];
+  const size = { width: Number(width), height: Number(height) };
+  const { least, most } = SCREEN_SIDE;
+  if (Object.values(size).every((side) => side >= least && side <= most)) return size;
+  throw new Error(
+    `expected a size such as 1280x800, each side from ${least} to ${most}, got ${JSON.stringify(value)}`,
+  );
 }
 
 function url(value: string): string {
@@ -211,6 +232,8 @@ const TABLE = [
   setting("maxArchiveEntries", "N", integer(1, 100_000_000), 200_000, "most files, directories and links in an archive that is unpacked"),
   setting("maxArchiveBytes", "SIZE", bytes(1024), 16 * 2 ** 30, "largest archive that is unpacked, measured unpacked"),
   setting("maxRuns", "N", integer(1, 100_000), 256, "runs under way at once; more get 429"),
+  setting("desktopSize", "SIZE", screenSize, { width: 1280, height: 800 }, "screen of a new desktop session, in pixels", { shown: "1280x800" }),
+  setting("desktopAutostart", "BOOL", boolean, false, "start the desktop with the daemon, not with the first call that needs it"),
   setting("backgroundKeepMs", "MS", integer(0, 7 * DAY), 60 * 60 * 1000, "how long a background process that has ended can be asked about"),
   setting("backgroundKeepCount", "N", integer(0, 100_000), 100, "background processes that have ended and can be asked about; of more the oldest are forgotten"),
   setting("backgroundKeepBytes", "SIZE", bytes(0), 256 * 2 ** 20, "output kept of background processes that have ended, in all; of more that of the oldest is forgotten with them"),
@@ -223,6 +246,12 @@ const TABLE = [
   setting("cacheBytes", "SIZE", bytes(0), 32 * 2 ** 20, "memory for results that are told again instead of running the same code twice; 0 keeps none"),
   setting("cacheTtlSeconds", "SECONDS", integer(1, 30 * 24 * 60 * 60), 60 * 60, "how long a result is kept at most, and unless its request says less"),
   setting("cacheLanguages", "LANGUAGES", manyOf<LanguageId>("python", "javascript", "typescript", "bash", "go", "java"), [], "languages whose results are kept without a request asking for it, separated by commas"),
+  setting("maxContexts", "N", integer(1, 10_000), 64, "contexts (kernels with state) at once; more get 429"),
+  setting("contextQueueLength", "N", integer(0, 100_000), 64, "runs that may wait for their turn in one context; more get 429"),
+  setting("contextIdleMs", "MS", integer(0, 7 * DAY), 0, "how long a context may be idle before it is deleted; 0 keeps it"),
+  setting("interruptGraceMs", "MS", integer(1, DAY), 5000, "from an interrupt until a kernel must be idle; then it is restarted and its variables are lost"),
+  setting("kernelStartTimeoutMs", "MS", integer(100, DAY), 60_000, "from the start of a kernel until it must answer"),
+  setting("maxDisplayBytes", "SIZE", bytes(1024), 16 * 2 ** 20, "largest value that a run in a context shows, such as a picture; more is cut or left out, with a mark"),
   setting("killGraceMs", "MS", integer(0, 60_000), 2000, "between SIGTERM and SIGKILL after a timeout or a cancel"),
   setting("shutdownGraceMs", "MS", integer(0, DAY), 10_000, "time that running work gets when the daemon is stopped"),
   setting("cancelOnDisconnect", "BOOL", boolean, true, "stop a synchronous run when its client has gone"),

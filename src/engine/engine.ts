@@ -8,10 +8,14 @@ import { Scratch } from "./code/runtimes.ts";
 import { findProgram, planScript, removeScript } from "./code/script.ts";
 import { BackgroundProcesses } from "./background/registry.ts";
 import { baseEnvironment, layerEnvironment, type Environment } from "./environment.ts";
+import { Desktop } from "./desktop/desktop.ts";
+import type { ScreenSize } from "./desktop/x11/randr.ts";
 import { EngineError } from "./error.ts";
-import { PathRules } from "./files/paths.ts";
+import { PathRules, type PathRulesOptions } from "./files/paths.ts";
 import { StagedNames } from "./files/staged-names.ts";
 import { Idempotency } from "./idempotency.ts";
+import type { KernelContexts } from "./kernels/contexts.ts";
+import { openContexts, type KernelSettings } from "./kernels/open-contexts.ts";
 import { reapOrphans } from "./process/adoption.ts";
 import { openCgroupContainment } from "./process/cgroup.ts";
 import type { Containment, ContainmentReport, RunLimits } from "./process/containment.ts";
@@ -29,7 +33,7 @@ import { ATTEMPT_TIMEOUT_MS, WebhookQueue } from "./webhooks/queue.ts";
 import type { TargetKind } from "./webhooks/targets.ts";
 import { Workspace } from "./workspace.ts";
 
-export interface EngineOptions extends CacheOptions {
+export interface EngineOptions extends CacheOptions, KernelSettings {
   /** Directory in which runs work by default. */
   readonly workspace: string;
   /** Directory for what only the daemon may read, and for the product's own Python. */
@@ -44,6 +48,8 @@ export interface EngineOptions extends CacheOptions {
   /** Directories outside of which no file may be touched; none: no such bound. */
   readonly allowedRoots: readonly string[];
   readonly maxRuns: number;
+  /** Of the screen of a new desktop session. */
+  readonly desktopSize: ScreenSize;
   /** How long and how many background processes are remembered after their end, and how much of their output. */
   readonly backgroundKeepMs: number;
   readonly backgroundKeepCount: number;
@@ -89,6 +95,10 @@ export class Engine implements AsyncDisposable {
   readonly cache: RunCache;
   /** The environment of every later run, and its changes. */
   readonly variables: SandboxVariables;
+  /** The display and what is done on it; started when it is first needed. */
+  readonly desktop: Desktop;
+  /** Languages with state: kernels, and the runs in them. */
+  readonly contexts: KernelContexts;
   /** The runs that nobody waits for. */
   readonly background: BackgroundProcesses;
   /** Delivers the results of runs whose client does not wait. */
@@ -101,6 +111,7 @@ export class Engine implements AsyncDisposable {
   readonly #options: EngineOptions;
   readonly #user: RunUser | undefined;
   readonly #scratch: Scratch;
+  readonly #rules: PathRulesOptions;
   readonly #resources = new AsyncDisposableStack();
 
   /** @throws EngineError when the workspace or the data directory cannot be used. */
@@ -126,6 +137,7 @@ export class Engine implements AsyncDisposable {
     const stagedNames = this.#resources.use(new StagedNames(join(privateDirectory, "staged")));
     const rules = { ...options, workspace: this.workspace, privateDirectory, stagedNames, user: this.#user };
     this.paths = new PathRules(rules);
+    this.#rules = rules;
     const path = join(privateDirectory, "variables.json");
     this.cache = new RunCache(options);
     this.variables = new SandboxVariables({ base, path, onNotice: options.onNotice });
@@ -148,6 +160,19 @@ export class Engine implements AsyncDisposable {
     // Made before the runs, so that it is taken down after they have been ended.
     this.background = this.#resources.use(new BackgroundProcesses(options));
     this.runs = this.#resources.use(new RunTable({ ...options, containment, journal }));
+    this.contexts = this.#resources.use(
+      openContexts(options, {
+        runs: this.runs,
+        scratch: this.#scratch.path,
+        user: this.#user,
+        journal,
+        prefix: join(options.dataDirectory, "python"),
+        environment: () => this.variables.environment,
+        directory: (cwd) => this.workspace.directory(cwd, this.#user),
+        onNotice: options.onNotice,
+      }),
+    );
+    this.desktop = this.#resources.use(this.#openDesktop());
     const swept = this.#sweep(stagedNames);
     this.#resources.defer(() => swept);
   }
@@ -164,6 +189,23 @@ export class Engine implements AsyncDisposable {
   /** Where a program is that runs may start; undefined when it is not in their PATH. */
   findProgram(name: string): string | undefined {
     return findInPath([name], this.variables.environment["PATH"] ?? "", this.#user);
+  }
+
+  /**
+   * The rules for files that are used with the rights of another user of the machine, whom the kernel judges.
+   * @throws EngineError `denied` when the daemon may not act as that user.
+   */
+  pathsAs(uid: number, gid: number): PathRules {
+    const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+    const given = this.#user ?? own;
+    const isGiven = given.uid === uid && given.gid === gid;
+    // Where code is bound to one user, files must not be a way around that.
+    if (!isGiven && (this.#user !== undefined || own.uid !== 0))
+      throw new EngineError("denied", `Cannot use files as ${uid}:${gid}: only as ${given.uid}:${given.gid}`);
+    if (isGiven) return this.paths;
+    const { allowedRoots } = this.#rules;
+    const bounds = allowedRoots.length > 0 ? allowedRoots : ["/"];
+    return new PathRules({ ...this.#rules, allowedRoots: bounds, user: findUser(`${uid}:${gid}`) });
   }
 
   /** @throws EngineError `invalid` for a bad directory or variable, `busy`, `unsupported`. */
@@ -219,6 +261,16 @@ export class Engine implements AsyncDisposable {
     return program && cacheKey({ language: language.id, code, cwd, env, limits, stdin, program });
   }
 
+  /**
+   * Takes on nothing more. Runs whose end somebody is told, on a connection or by a webhook, have `graceMs` to
+   * end by themselves; the others are asked to end at once, as a service manager asks a service.
+   */
+  async drain(graceMs: number, hurry: AbortSignal): Promise<void> {
+    const drained = this.runs.drain(graceMs, hurry);
+    this.background.endUnattended();
+    await drained;
+  }
+
   /** Ends everything that runs, then removes what the engine made, in reverse order of making. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
@@ -246,7 +298,7 @@ export class Engine implements AsyncDisposable {
   }
 
   #place(id: RunId, request: RunRequest): Omit<ProcessRunSpec, "id" | "argv"> {
-    const env = layerEnvironment(this.variables.environment, request.env);
+    const env = layerEnvironment(this.variables.environment, this.#displayEnvironment(), request.env);
     return {
       cwd: this.workspace.directory(request.cwd, this.#user),
       env: { ...env, [RUN_ID_VARIABLE]: id },
@@ -255,6 +307,27 @@ export class Engine implements AsyncDisposable {
       limits: request.limits ?? {},
       timeoutMs: request.timeoutMs,
     };
+  }
+
+  #openDesktop(): Desktop {
+    const { onNotice, desktopSize } = this.#options;
+    return new Desktop({
+      onNotice,
+      runs: this.runs,
+      user: this.#user,
+      scratch: this.#scratch.path,
+      workspace: this.workspace.path,
+      size: desktopSize,
+      findProgram: (name) => this.findProgram(name),
+      place: (id, request) => this.#place(id, request),
+    });
+  }
+
+  /** Programs find the display of the session, unless the sandbox's user has named another. */
+  #displayEnvironment(): Environment {
+    const own = new Set(this.variables.custom);
+    const names = Object.entries(this.desktop.environment ?? {});
+    return Object.fromEntries(names.filter(([name]) => !own.has(name)));
   }
 
   #journalOptions() {

@@ -18,6 +18,7 @@ try {
     containment: "auto",
     allowedRoots: [],
     maxRuns: 2,
+    desktopSize: { width: 1280, height: 800 },
     backgroundKeepMs: 60_000,
     backgroundKeepCount: 100,
     backgroundKeepBytes: 16 * 1024 * 1024,
