@@ -142,7 +142,7 @@ export class Engine implements AsyncDisposable {
     this.cache = new RunCache(options);
     this.variables = new SandboxVariables({ base, path, onNotice: options.onNotice });
     const store = this.#resources.use(Store.open(join(privateDirectory, "store.sqlite"), options.onNotice));
-    this.idempotency = this.#resources.use(new Idempotency(store));
+    this.idempotency = this.#resources.use(new Idempotency(store, options.onNotice));
     this.webhooks = this.#resources.use(
       new WebhookQueue(store, {
         targets: options.webhookTargets,
