@@ -51,6 +51,19 @@ export class Store implements Disposable {
     return owners.filter((owner) => !isOwnerAlive(owner));
   }
 
+  /**
+   * Writes something that must be on the disk before anything else is done.
+   * @throws EngineError `unavailable` when it cannot be, for example on a full disk; a second try may find room.
+   */
+  write<T>(what: string, write: () => T): T {
+    try {
+      return write();
+    } catch (cause) {
+      if (!(cause instanceof SQLiteError)) throw cause;
+      throw new EngineError("unavailable", `Cannot keep ${what}: ${cause.message}`, { cause });
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#claim.release();
     this.database.close();

@@ -345,6 +345,24 @@ describe("a database that cannot be written", () => {
     expect(new Set(bodies).size).toBe(2);
     expect(opened.queue.find("one")).toMatchObject({ state: "pending", attempts: 0 });
   });
+
+  test("takes on no callback, and keeps a result until it can be written down", async () => {
+    await using server = new HookServer();
+    await using opened = new Opened();
+    const target = { url: server.url, headers: {}, secret: undefined, headerPrefix: "X-Test-" };
+    const full = (on: string) =>
+      `CREATE TRIGGER full_${on} BEFORE ${on} ON deliveries BEGIN SELECT raise(ABORT, 'full'); END`;
+    opened.queue.register("one", target);
+    for (const on of ["INSERT", "UPDATE"]) opened.store.database.run(full(on));
+    expect(() => opened.queue.register("two", target)).toThrow("Cannot keep the callback: full");
+    notices.length = 0;
+    opened.queue.deliverWhen("one", Promise.resolve("the true result"));
+    await until(() => notices.length > 1);
+    expect(new Set(notices)).toEqual(new Set(["the result of a run cannot be kept for its webhook yet"]));
+    for (const on of ["INSERT", "UPDATE"]) opened.store.database.run(`DROP TRIGGER full_${on}`);
+    await opened.finished("one");
+    expect(server.received.map(({ body }) => body)).toEqual(["the true result"]);
+  });
 });
 
 describe("what may be called", () => {
