@@ -10,7 +10,9 @@ import { BackgroundProcesses } from "./background/registry.ts";
 import { baseEnvironment, layerEnvironment, type Environment } from "./environment.ts";
 import { Desktop } from "./desktop/desktop.ts";
 import type { ScreenSize } from "./desktop/x11/randr.ts";
+import { ENVIRONMENT_FILE_VARIABLE, EnvironmentFile } from "./environment-file.ts";
 import { EngineError } from "./error.ts";
+import { Executions, type ExecutionsOptions } from "./executions/registry.ts";
 import { PathRules, type PathRulesOptions } from "./files/paths.ts";
 import { StagedNames } from "./files/staged-names.ts";
 import { Idempotency } from "./idempotency.ts";
@@ -27,19 +29,23 @@ import type { RunId, SignalName } from "./run.ts";
 import { RunTable } from "./runs.ts";
 import { Store } from "./store.ts";
 import { stopSystemProcess } from "./system/stop-process.ts";
+import { identityEnvironment, userOf, type RunIdentity } from "./identity.ts";
+import { Terminals, type TerminalOptions } from "./terminal/terminals.ts";
 import { findUser, type RunUser } from "./user.ts";
 import { SandboxVariables } from "./variables.ts";
 import { ATTEMPT_TIMEOUT_MS, WebhookQueue } from "./webhooks/queue.ts";
 import type { TargetKind } from "./webhooks/targets.ts";
 import { Workspace } from "./workspace.ts";
 
-export interface EngineOptions extends CacheOptions, KernelSettings {
+export interface EngineOptions extends CacheOptions, KernelSettings, ExecutionsOptions, TerminalOptions {
   /** Directory in which runs work by default. */
   readonly workspace: string;
   /** Directory for what only the daemon may read, and for the product's own Python. */
   readonly dataDirectory: string;
   /** The daemon's environment without its settings. */
   readonly inheritedEnvironment: Environment;
+  /** File whose variables every run gets; undefined: one in the data directory that runs may write. */
+  readonly environmentFile: string | undefined;
   /** Interpreters to use instead of those in PATH. */
   readonly programs: Readonly<Partial<Record<LanguageId, string>>>;
   /** User to run code as; undefined: the daemon's own. */
@@ -69,6 +75,8 @@ export interface RunRequest {
   /** Absolute, or relative to the workspace. */
   readonly cwd?: string | undefined;
   readonly env?: Environment | undefined;
+  /** User to run as; its HOME and names replace those of the environment. Absent: the one of all runs. */
+  readonly identity?: RunIdentity | undefined;
   readonly stdin?: string | undefined;
   /** More input may follow while it runs (`ProcessRun.stdin`); `stdin` then is only its beginning. */
   readonly keepStdinOpen?: boolean | undefined;
@@ -95,12 +103,18 @@ export class Engine implements AsyncDisposable {
   readonly cache: RunCache;
   /** The environment of every later run, and its changes. */
   readonly variables: SandboxVariables;
+  /** Variables that runs themselves set for later runs, over the former. */
+  readonly environmentFile: EnvironmentFile;
+  /** Runs that can be asked about and told again by name. */
+  readonly executions: Executions;
   /** The display and what is done on it; started when it is first needed. */
   readonly desktop: Desktop;
   /** Languages with state: kernels, and the runs in them. */
   readonly contexts: KernelContexts;
   /** The runs that nobody waits for. */
   readonly background: BackgroundProcesses;
+  /** Sessions on terminals, which outlive their connections. */
+  readonly terminals: Terminals;
   /** Delivers the results of runs whose client does not wait. */
   readonly webhooks: WebhookQueue;
   /** What was answered to requests that may be sent again. */
@@ -125,7 +139,11 @@ export class Engine implements AsyncDisposable {
       );
     }
     const ownPython = join(options.dataDirectory, "python", "bin");
-    const base = baseEnvironment(options.inheritedEnvironment, this.#user ?? ownUser(options), [ownPython]);
+    this.environmentFile = openEnvironmentFile(options, this.#user);
+    const base = {
+      ...baseEnvironment(options.inheritedEnvironment, this.#user ?? ownUser(options), [ownPython]),
+      [ENVIRONMENT_FILE_VARIABLE]: this.environmentFile.path,
+    };
     this.workspace = Workspace.open({
       path: options.workspace,
       fallback: join(options.dataDirectory, "workspace"),
@@ -159,6 +177,7 @@ export class Engine implements AsyncDisposable {
     this.#resources.use(containment);
     // Made before the runs, so that it is taken down after they have been ended.
     this.background = this.#resources.use(new BackgroundProcesses(options));
+    this.executions = this.#resources.use(new Executions(options));
     this.runs = this.#resources.use(new RunTable({ ...options, containment, journal }));
     this.contexts = this.#resources.use(
       openContexts(options, {
@@ -167,14 +186,22 @@ export class Engine implements AsyncDisposable {
         user: this.#user,
         journal,
         prefix: join(options.dataDirectory, "python"),
-        environment: () => this.variables.environment,
+        environment: () => this.environment,
         directory: (cwd) => this.workspace.directory(cwd, this.#user),
         onNotice: options.onNotice,
       }),
     );
     this.desktop = this.#resources.use(this.#openDesktop());
+    const place = this.#place.bind(this);
+    this.terminals = this.#resources.use(new Terminals(options, { runs: this.runs, journal, place }));
     const swept = this.#sweep(stagedNames);
     this.#resources.defer(() => swept);
+  }
+
+  /** What a run started now gets: the sandbox's variables, and over them those of the environment file. */
+  get environment(): Environment {
+    const { environment } = this.variables;
+    return { ...environment, ...this.environmentFile.read(environment) };
   }
 
   /** The languages of this machine, with the program of each or undefined. */
@@ -255,7 +282,7 @@ export class Engine implements AsyncDisposable {
    * @throws EngineError `invalid` as `startCode`.
    */
   cacheKey({ language, code, stdin, limits, ...request }: CodeRequest): string | undefined {
-    const env = layerEnvironment(this.variables.environment, request.env);
+    const env = layerEnvironment(this.environment, request.env);
     const cwd = this.workspace.directory(request.cwd, this.#user);
     const program = findProgram(language, env, { user: this.#user, programs: this.#options.programs });
     return program && cacheKey({ language: language.id, code, cwd, env, limits, stdin, program });
@@ -266,9 +293,9 @@ export class Engine implements AsyncDisposable {
    * end by themselves; the others are asked to end at once, as a service manager asks a service.
    */
   async drain(graceMs: number, hurry: AbortSignal): Promise<void> {
-    const drained = this.runs.drain(graceMs, hurry);
+    const drained = [this.runs.drain(graceMs, hurry), this.contexts.drain(graceMs, hurry)];
     this.background.endUnattended();
-    await drained;
+    await Promise.all(drained);
   }
 
   /** Ends everything that runs, then removes what the engine made, in reverse order of making. */
@@ -298,12 +325,14 @@ export class Engine implements AsyncDisposable {
   }
 
   #place(id: RunId, request: RunRequest): Omit<ProcessRunSpec, "id" | "argv"> {
-    const env = layerEnvironment(this.variables.environment, this.#displayEnvironment(), request.env);
+    const user = request.identity ? userOf(request.identity, this.#user) : this.#user;
+    const own = user === this.#user || user === undefined ? {} : identityEnvironment(user);
+    const env = layerEnvironment(this.environment, this.#displayEnvironment(), own, request.env);
     return {
-      cwd: this.workspace.directory(request.cwd, this.#user),
+      cwd: this.workspace.directory(request.cwd, user),
       env: { ...env, [RUN_ID_VARIABLE]: id },
       stdin: stdinOf(request),
-      user: this.#user,
+      user,
       limits: request.limits ?? {},
       timeoutMs: request.timeoutMs,
     };
@@ -368,6 +397,12 @@ export function languageNamed(name: string): Language {
 function openContainment(wanted: EngineOptions["containment"]): Containment {
   const cgroup = wanted === "auto" ? openCgroupContainment({ endStale: true }) : undefined;
   return cgroup ?? openProcessGroupContainment();
+}
+
+function openEnvironmentFile(options: EngineOptions, user: RunUser | undefined): EnvironmentFile {
+  const { environmentFile: path, dataDirectory, onNotice } = options;
+  if (path !== undefined) return new EnvironmentFile(path, user, onNotice);
+  return EnvironmentFile.inOwnDirectory(join(dataDirectory, "environment", "variables"), user, onNotice);
 }
 
 function stdinOf({ stdin, keepStdinOpen }: RunRequest): ProcessRunSpec["stdin"] {

@@ -48,6 +48,8 @@ export class KernelContext implements AsyncDisposable {
   #raw: RawOutput | undefined;
   /** Of the run under way. */
   #interruption: Interruption | undefined;
+  #run: KernelRun | undefined;
+  #isDraining = false;
   #replacing: Promise<void> | undefined;
   /** Why a kernel was ended by us. */
   readonly #sentences = new WeakMap<Kernel, Sentence>();
@@ -146,6 +148,16 @@ export class KernelContext implements AsyncDisposable {
     await this.#replace({ name: "KernelRestarted", message: "The kernel was restarted on request" });
   }
 
+  /** Takes no new runs; what runs or waits ends by itself, or is cancelled when it is late. */
+  async drain(late: AbortSignal): Promise<void> {
+    this.#isDraining = true;
+    const runs = [...(this.#run ? [this.#run] : []), ...this.#queue.items];
+    const cancelAll = () => runs.forEach((run) => void run.cancel("shutdown"));
+    if (late.aborted) cancelAll();
+    else late.addEventListener("abort", cancelAll, { once: true });
+    await Promise.all(runs.map((run) => run.outcome));
+  }
+
   /** Ends the kernel, and with it the runs under way and waiting. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#life.abort();
@@ -157,6 +169,8 @@ export class KernelContext implements AsyncDisposable {
 
   #enqueue(request: ExecuteRequest): KernelRun {
     if (this.#death) throw this.#gone("execute code in");
+    if (this.#isDraining)
+      throw new EngineError("unavailable", "Cannot start a run: the daemon is shutting down");
     if (this.#queue.isFull)
       throw new EngineError(
         "busy",
@@ -177,6 +191,7 @@ export class KernelContext implements AsyncDisposable {
       this.#state = "busy";
       this.#executions++;
       this.#touch();
+      this.#run = run;
       await this.#execute(this.#kernel, run);
       this.#touch();
     }
@@ -189,7 +204,6 @@ export class KernelContext implements AsyncDisposable {
       this.#interruption = interruption;
       await Promise.race([request.finished, kernel.died, run.stopRequested]);
       const end = await this.#conclude(kernel, run, request, interruption);
-      this.#interruption = undefined;
       this.#becomeIdle();
       run.finish(end);
     } else this.#becomeIdle();
@@ -271,6 +285,8 @@ export class KernelContext implements AsyncDisposable {
   }
 
   #becomeIdle(): void {
+    this.#run = undefined;
+    this.#interruption = undefined;
     if (this.#state === "busy") this.#state = "idle";
   }
 

@@ -2,10 +2,10 @@ import { layerEnvironment, type Environment } from "../environment.ts";
 import { EngineError } from "../error.ts";
 import type { RunLimits } from "../process/containment.ts";
 import { KernelContext } from "./context.ts";
-import type { Kernel } from "./kernel.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import type { KernelRunOptions } from "./kernel-run.ts";
 import type { KernelPlace } from "./launch.ts";
+import type { KernelPool } from "./pool.ts";
 
 export interface ContextsOptions {
   /** Contexts at once, those whose kernel has died included. */
@@ -21,8 +21,8 @@ export interface ContextsOptions {
   readonly directory: (cwd: string | undefined) => string;
   /** What every kernel gets, just now. */
   readonly environment: () => Environment;
-  /** Gives a kernel that stands there, from those that wait or a new one. */
-  readonly acquire: (kind: KernelKind, place: KernelPlace, signal: AbortSignal) => Promise<Kernel>;
+  /** Ended with the contexts. */
+  readonly pool: KernelPool;
 }
 
 export interface ContextRequest {
@@ -71,6 +71,16 @@ export class KernelContexts implements AsyncDisposable {
     }
   }
 
+  /**
+   * Takes no new runs and gives those under way `graceMs` to end by themselves before they are cancelled.
+   * @param hurry Aborted when there is no time for that.
+   */
+  async drain(graceMs: number, hurry: AbortSignal): Promise<void> {
+    this.#isClosing = true;
+    const late = AbortSignal.any([AbortSignal.timeout(graceMs), hurry]);
+    await Promise.all([...this.#contexts.values()].map((context) => context.drain(late)));
+  }
+
   get(id: string): KernelContext | undefined {
     return this.#contexts.get(id);
   }
@@ -108,6 +118,7 @@ export class KernelContexts implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true;
     await Promise.all([...this.#contexts.keys()].map((id) => this.delete(id)));
+    await this.#options.pool[Symbol.asyncDispose]();
   }
 
   #admit(id: string): void {
@@ -128,7 +139,7 @@ export class KernelContexts implements AsyncDisposable {
       id,
       kind,
       cwd: place.cwd,
-      acquire: (signal) => this.#options.acquire(kind, place, signal),
+      acquire: (signal) => this.#options.pool.acquire(kind, place, signal),
       run: { ...this.#options.run, outputBytes: place.limits.outputBytes },
       queueLength: this.#options.queueLength,
       interruptGraceMs: this.#options.interruptGraceMs,

@@ -226,22 +226,38 @@ export class KernelRun implements Run {
 
   #hear(message: Exclude<KernelMessage, { type: "stream" }>): void {
     switch (message.type) {
-      case "display_data":
-        { this.#show({ type: "display", data: message.data, displayId: message.displayId }); return; }
-      case "update_display_data":
-        { this.#show({ type: "display_update", data: message.data, displayId: message.displayId ?? "" }); return; }
-      case "execute_result":
-        { this.#show({ type: "result", data: message.data, count: message.count }); return; }
-      case "error":
-        { this.fail(message.name, message.message, message.traceback); return; }
-      case "clear_output":
-        { this.#tell({ type: "clear", wait: message.wait }, 0); return; }
-      case "input_request":
-        { this.#ask(message.prompt, message.password); return; }
-      case "execute_reply":
-        { message.pages.forEach((data) => this.#show({ type: "display", data })); return; }
-      case "oversized":
-        { this.#tellOversized(message.of, message.bytes); return; }
+      case "display_data": {
+        this.#show({ type: "display", data: message.data, displayId: message.displayId });
+        return;
+      }
+      case "update_display_data": {
+        this.#show({ type: "display_update", data: message.data, displayId: message.displayId ?? "" });
+        return;
+      }
+      case "execute_result": {
+        this.#show({ type: "result", data: message.data, count: message.count });
+        return;
+      }
+      case "error": {
+        this.fail(message.name, message.message, message.traceback);
+        return;
+      }
+      case "clear_output": {
+        this.#tell({ type: "clear", wait: message.wait }, 0);
+        return;
+      }
+      case "input_request": {
+        this.#ask(message.prompt, message.password);
+        return;
+      }
+      case "execute_reply": {
+        message.pages.forEach((data) => this.#show({ type: "display", data }));
+        return;
+      }
+      case "oversized": {
+        this.#tellOversized(message.of, message.bytes);
+        return;
+      }
       case "status":
       case "execute_input":
       case "kernel_info_reply":

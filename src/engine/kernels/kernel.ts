@@ -12,6 +12,8 @@ import { removeKernelFiles, type Launched } from "./launch.ts";
 const REMEMBERED_REQUESTS = 32;
 /** A kernel that said one half of "finished" says the other within moments, or was interrupted in between. */
 const ASK_AFTER_MS = 1000;
+/** Between hanging up and the end of its process; a kernel that cleans up takes a while. */
+const HANG_UP_MS = 10_000;
 /** What a dying kernel has sent is read within moments. */
 const LAST_WORDS_MS = 1000;
 
@@ -26,6 +28,8 @@ export class Kernel implements AsyncDisposable {
   readonly #client: JupyterClient;
   readonly #requests: Map<string, KernelRequest>;
   #death: RunOutcome | undefined;
+  /** Why it was of no use any more, when that is what ended it. */
+  #uselessness: string | undefined;
 
   /** @param requests Those made so far; what the client hears is looked up there. */
   constructor(
@@ -96,6 +100,17 @@ export class Kernel implements AsyncDisposable {
     else if (!this.process.hasEnded) process.kill(-this.pid, "SIGINT");
   }
 
+  /** Told when a channel is over: nobody can speak to the process any more, so it ends too. */
+  hungUp(channel: Channel, cause: Error | undefined): void {
+    const timer = setTimeout(() => {
+      if (this.process.hasEnded) return;
+      this.#uselessness = `the kernel hung up on its ${channel} channel${cause ? ` (${cause.message})` : ""}`;
+      void this.process.cancel("requested");
+    }, HANG_UP_MS);
+    timer.unref();
+    void this.process.outcome.then(() => clearTimeout(timer));
+  }
+
   /** Ends the process and everything it started, and removes its files. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.process.destroy();
@@ -135,10 +150,11 @@ export class Kernel implements AsyncDisposable {
     const timer = setTimeout(() => late.resolve(undefined), LAST_WORDS_MS);
     await Promise.race([this.#client.closed, late.promise]);
     clearTimeout(timer);
-    this.#death = outcome;
     this.#client[Symbol.dispose]();
     await removeKernelFiles(this.#launched.directory);
-    return outcome;
+    const lost = this.#uselessness;
+    this.#death = lost === undefined ? outcome : { ...outcome, end: { cause: "lost", message: lost } };
+    return this.#death;
   }
 }
 

@@ -1,6 +1,6 @@
-import type { Environment } from "../environment.ts";
 import { EngineError } from "../error.ts";
 import type { KernelKind } from "./kernel-kind.ts";
+import { placePython } from "./place-python.ts";
 import { findKernelspecs, type KernelspecSearch } from "./kernelspecs.ts";
 
 /** The kernel of a language on this machine. @throws EngineError `invalid`, `unsupported`. */
@@ -20,9 +20,4 @@ export function findKind(language: string, search: KernelspecSearch): KernelKind
     forwardsOutput: true,
     place: placePython,
   };
-}
-
-function placePython(cwd: string, env: Environment): string {
-  const json = Buffer.from(JSON.stringify({ cwd, env })).toString("base64");
-  return json;
 }

@@ -92,7 +92,8 @@ function describeConnection(spec: KernelSpec, wanted: "ipc" | "tcp", directory: 
   };
 }
 
-function kernelEnvironment(id: RunId, env: Environment, ofSpec: Environment): Environment {
+/** All that the process of a kernel gets. */
+export function kernelEnvironment(id: RunId, env: Environment, ofSpec: Environment): Environment {
   return {
     ...env,
     ...ofSpec,

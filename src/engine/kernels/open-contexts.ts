@@ -1,9 +1,12 @@
 import type { Environment } from "../environment.ts";
 import type { JournalOptions } from "../process/journal.ts";
 import { KernelContexts } from "./contexts.ts";
+import type { KernelKind } from "./kernel-kind.ts";
 import { findKind } from "./kinds.ts";
 import type { LaunchContext } from "./launch.ts";
+import { KernelPool } from "./pool.ts";
 import { startKernel } from "./start-kernel.ts";
+import { availableMemory } from "../system/memory.ts";
 
 /** What an owner may set. */
 export interface KernelSettings {
@@ -19,6 +22,12 @@ export interface KernelSettings {
   readonly kernelStartTimeoutMs: number;
   /** Bytes of one value that a run shows, such as a picture; larger ones are cut or left out, with a mark. */
   readonly maxDisplayBytes: number;
+  /** Kernels of each language that wait for a context, from its first use on. */
+  readonly kernelPoolSize: number;
+  /** Memory that must be left, in bytes; with less no kernels wait. */
+  readonly kernelPoolSpareBytes: number;
+  /** Languages whose kernels wait from the start. */
+  readonly kernelPoolLanguages: readonly string[];
 }
 
 export interface ContextsPlace extends LaunchContext {
@@ -43,6 +52,18 @@ export function openContexts(settings: KernelSettings, place: ContextsPlace): Ke
     startTimeoutMs: settings.kernelStartTimeoutMs,
     messageBytes: MESSAGE_FACTOR * maxDisplayBytes,
   };
+  const pool = new KernelPool({
+    ...place,
+    size: settings.kernelPoolSize,
+    spareBytes: settings.kernelPoolSpareBytes,
+    start: (kind, where, signal) => startKernel(kind, where, start, signal),
+    place: () => ({ cwd: place.directory(undefined), env: place.environment(), limits: {} }),
+    isBusy: () => place.runs.isStarting,
+    availableMemory,
+  });
+  const kindOf = (language: string) =>
+    findKind(language, { env: place.environment(), prefix: place.prefix, onNotice: place.onNotice });
+  fillAhead(settings.kernelPoolLanguages, pool, kindOf, place.onNotice);
   return new KernelContexts({
     ...settings,
     ...place,
@@ -52,8 +73,22 @@ export function openContexts(settings: KernelSettings, place: ContextsPlace): Ke
       rich: { events: RICH_EVENTS, bytes: RICH_FACTOR * maxDisplayBytes },
       valueBytes: maxDisplayBytes,
     },
-    kindOf: (language) =>
-      findKind(language, { env: place.environment(), prefix: place.prefix, onNotice: place.onNotice }),
-    acquire: (kind, where, signal) => startKernel(kind, where, start, signal),
+    kindOf,
+    pool,
   });
+}
+
+function fillAhead(
+  languages: readonly string[],
+  pool: KernelPool,
+  kindOf: (language: string) => KernelKind,
+  onNotice: ContextsPlace["onNotice"],
+): void {
+  for (const language of languages) {
+    try {
+      pool.fill(kindOf(language));
+    } catch (cause) {
+      onNotice("cannot keep kernels ahead for a language", { language, cause: String(cause) });
+    }
+  }
 }

@@ -7,6 +7,11 @@ export class Queue<T> {
     this.#capacity = capacity;
   }
 
+  /** In the order of their turns. */
+  get items(): readonly T[] {
+    return this.#items;
+  }
+
   get length(): number {
     return this.#items.length;
   }

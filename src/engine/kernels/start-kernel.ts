@@ -92,6 +92,7 @@ async function meet(
   const stranger = Promise.withResolvers<never>();
   // Only the first messages can be those of a stranger; whoever waits for them is told.
   stranger.promise.catch(() => undefined);
+  let kernel: Kernel | undefined;
   const client = await JupyterClient.connect(
     launched.connection,
     messageBytes,
@@ -104,13 +105,13 @@ async function meet(
           cause: String(cause),
         });
       },
-      onClosed: () => undefined,
+      onClosed: (channel, cause) => kernel?.hungUp(channel, cause),
     },
     signal,
   );
   try {
     await Promise.race([greet(client, requests, signal), stranger.promise]);
-    const kernel = new Kernel(kind, launched, client, requests);
+    kernel = new Kernel(kind, launched, client, requests);
     if (kind.warmUp !== undefined) await kernel.executeSilently(kind.warmUp);
     return kernel;
   } catch (error) {

@@ -14,7 +14,7 @@ import {
 import type { Containment, Enclosure, RunLimits } from "./containment.ts";
 import { InputPipe } from "./input-pipe.ts";
 import { Journal, JOURNAL_START, type JournalEntry, type JournalOptions } from "./journal.ts";
-import { setTerminalSize, type TerminalSize } from "./libc.ts";
+import { setTerminalSize, signalTerminal, type TerminalSize } from "./libc.ts";
 import { PipeReader } from "./pipe-reader.ts";
 import { spawn, SpawnFailure, type Child, type ChildExit, type SpawnSpec } from "./spawn.ts";
 
@@ -149,6 +149,14 @@ export class ProcessRun implements Run {
     if (this.#terminal === undefined || this.#readers.every((reader) => reader.isClosed)) return false;
     setTerminalSize(this.#terminal, size);
     return true;
+  }
+
+  /** Sends a signal to what is in the foreground of the run's terminal; false when that is not possible. */
+  signalForeground(signal: NodeJS.Signals): boolean {
+    const isKnown = signal === "SIGINT" || signal === "SIGQUIT" || signal === "SIGTSTP";
+    if (!isKnown || this.#terminal === undefined || this.#readers.every((reader) => reader.isClosed))
+      return false;
+    return signalTerminal(this.#terminal, signal);
   }
 
   /** Everything from `cursor` on, as it happens, up to and including the end; survivors print after that. */
