@@ -280,7 +280,7 @@ const TABLE = [
   setting("journalMemoryBytes", "SIZE", bytes(1024), 256 * 2 ** 10, "output of a run kept in memory before it goes to a file"),
   setting("maxTerminals", "N", integer(1, 10_000), 64, "terminal sessions at once; of more the oldest that has ended makes way"),
   setting("terminalIdleMs", "MS", integer(0, 365 * DAY), DAY, "how long a terminal session is kept that nobody is attached to and in which nothing happens; 0 keeps it"),
-  setting("terminalReplayBytes", "SIZE", bytes(64 * 1024), 2 ** 20, "output kept of a terminal session for who attaches later or reads slowly"),
+  setting("terminalReplayBytes", "SIZE", bytes(256 * 1024), 2 ** 20, "output kept of a terminal session for who attaches later or reads slowly"),
   setting("terminalRecordingBytes", "SIZE", bytes(1024), 64 * 2 ** 20, "largest recording of a terminal session"),
   setting("webhookTargets", "KINDS", manyOf("public", "private", "loopback", "link-local", "metadata"), ["public", "private", "loopback"], "addresses that webhooks may lead to, separated by commas: public, private, loopback, link-local, metadata", { shown: "public,private,loopback" }),
   setting("webhookRetryBaseMs", "MS", integer(1, DAY), 1000, "pause before the second attempt of a webhook; it doubles after each, up to five minutes and ten attempts"),

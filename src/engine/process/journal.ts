@@ -1,4 +1,4 @@
-import { open, rm } from "node:fs/promises";
+import { open, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { STREAMS, type Cursor, type RunEvent, type Stream } from "../run.ts";
 import { ByteLog, type LogSlice } from "./byte-log.ts";
@@ -216,7 +216,7 @@ export class JournalReader {
 }
 
 /** A file with no name: it is gone when its descriptor closes, also after a crash, and nobody can open it. */
-async function openUnlinked(directory: string) {
+export async function openUnlinked(directory: string): Promise<FileHandle> {
   const path = join(directory, `journal-${Bun.randomUUIDv7()}`);
   const file = await open(path, "wx+", 0o600);
   await rm(path);

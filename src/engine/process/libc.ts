@@ -1,4 +1,4 @@
-import { dlopen, ptr } from "bun:ffi";
+import { dlopen, ptr, type Pointer } from "bun:ffi";
 import { closeSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { EngineError } from "../error.ts";
@@ -25,6 +25,7 @@ const TCSETS = 0x5402n;
 const TIOCSWINSZ = 0x5414n;
 const TIOCGPTN = 0x8004_5430n;
 const TIOCSPTLCK = 0x4004_5431n;
+const TIOCSIG = 0x4004_5436n;
 /** The erase key takes a whole character, not the last byte of one. */
 const IUTF8 = 0x4000;
 /** More than the kernel's `struct termios` has on any architecture. */
@@ -178,6 +179,12 @@ export interface TerminalSize {
 /** The kernel tells the programs in the foreground by SIGWINCH. */
 export function setTerminalSize(fd: number, { cols, rows }: TerminalSize): void {
   libc().ioctl(fd, TIOCSWINSZ, ptr(new Uint16Array([rows, cols, 0, 0])));
+}
+
+/** Sends SIGINT, SIGQUIT or SIGTSTP to the foreground of the terminal; the kernel takes no others. */
+export function signalTerminal(fd: number, signal: "SIGINT" | "SIGQUIT" | "SIGTSTP"): boolean {
+  // The kernel reads this argument as a number.
+  return libc().ioctl(fd, TIOCSIG, constants.signals[signal] as Pointer) === 0;
 }
 
 /** Makes the kernel's line editing count characters of UTF-8. */
