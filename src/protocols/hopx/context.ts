@@ -23,6 +23,8 @@ export interface HopxContext {
   /** Makes and checks addresses that work without a token. */
   readonly urlSigner: UrlSigner;
   readonly cancelOnDisconnect: boolean;
+  /** How long a run that may be resumed goes on when its last client has gone, in milliseconds. */
+  readonly streamKeepMs: number;
   /** How long tokens last that the sandbox's own entry hands out. */
   readonly tokenTtlSeconds: number;
 }

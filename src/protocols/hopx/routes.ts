@@ -21,6 +21,7 @@ import { killRoutes } from "./kill.ts";
 import { readQuery } from "./query.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
 import { anyObject } from "./schema.ts";
+import { streamRoutes } from "./stream.ts";
 import { systemProcessRoutes } from "./system-processes.ts";
 import { ticketRoutes } from "./tickets.ts";
 
@@ -55,6 +56,7 @@ export function hopxRoutes(version: string): readonly Route<HopxContext>[] {
     ...oneBackgroundRoutes,
     ...killRoutes,
     ...systemProcessRoutes,
+    ...streamRoutes,
     ...envRoutes,
     ...cacheRoutes,
     ...fileRoutes,
