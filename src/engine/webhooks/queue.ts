@@ -4,7 +4,7 @@ import { MOST_ATTEMPTS, pauseMs } from "./backoff.ts";
 import { DeliveryTable, type Delivery } from "./delivery-table.ts";
 import { pause, WebhookSender } from "./sender.ts";
 import { checkTarget, type WebhookTarget } from "./target-request.ts";
-import { allowedAddresses, type TargetKind } from "./targets.ts";
+import type { TargetKind } from "./targets.ts";
 
 export interface WebhookOptions {
   readonly targets: readonly TargetKind[];
@@ -52,6 +52,8 @@ export class WebhookQueue implements AsyncDisposable {
   /** @throws EngineError `invalid` for an address or header that cannot be used or may not be called. */
   async check(target: WebhookTarget): Promise<void> {
     const url = checkTarget(target);
+    // Loaded at the first callback, like what delivers it.
+    const { allowedAddresses } = await import("./targets.ts");
     const late = new Promise<void>((resolve) => setTimeout(resolve, LOOK_UP_MS).unref());
     const resolved = allowedAddresses(url, this.#options.targets).catch((error: unknown) => {
       // A name that is not known yet may be by the time there is something to deliver.

@@ -1,4 +1,4 @@
-import { attemptDelivery, type AttemptResult } from "./attempt.ts";
+import type { AttemptResult } from "./attempt.ts";
 import type { DeliveryTable, Retention } from "./delivery-table.ts";
 import { headersOf } from "./message.ts";
 import type { WebhookOptions } from "./queue.ts";
@@ -80,6 +80,8 @@ export class WebhookSender implements AsyncDisposable {
   async #attempt(id: string): Promise<void> {
     const delivery = this.#table.get(id);
     if (delivery?.body == null) return;
+    // Loaded at the first delivery: HTTP and TLS of their own are a tenth of the time to start.
+    const { attemptDelivery } = await import("./attempt.ts");
     const result = await attemptDelivery({
       ...delivery,
       body: delivery.body,
