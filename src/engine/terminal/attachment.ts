@@ -36,6 +36,7 @@ export class Attachment implements Disposable {
   readonly #onDetach: (attachment: Attachment) => void;
   #offset: number;
   #detached: "taken_over" | "left" | undefined;
+  readonly #gone: PromiseWithResolvers<"taken_over" | "left"> = Promise.withResolvers();
   /** Settles when the program may go on; there only while it waits. */
   #room: PromiseWithResolvers<void> | undefined;
   #stall: ReturnType<typeof setTimeout> | undefined;
@@ -60,8 +61,9 @@ export class Attachment implements Disposable {
     return this.#offset;
   }
 
-  get isDetached(): boolean {
-    return this.#detached !== undefined;
+  /** Settles when another has taken over or it was left, also while its reader is busy with what it was told. */
+  get detached(): Promise<"taken_over" | "left"> {
+    return this.#gone.promise;
   }
 
   /** Everything from `since` on, as it happens, up to and including the end. One caller. */
@@ -104,6 +106,7 @@ export class Attachment implements Disposable {
   detach(reason: "taken_over" | "left"): void {
     if (this.#detached !== undefined) return;
     this.#detached = reason;
+    this.#gone.resolve(reason);
     this.#release();
     this.#onDetach(this);
     this.#log.wake();
