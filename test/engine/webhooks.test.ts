@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Store } from "../../src/engine/store.ts";
@@ -474,6 +474,23 @@ describe("the database", () => {
     expect(notices).toEqual([expect.stringContaining("the database was damaged") as string]);
     expect(opened.queue.find("one")).toBeUndefined();
     expect(await putAside()).toHaveLength(1);
+  });
+
+  test("that is large is read through for damage when the last daemon did not close it", async () => {
+    const path = join(directory, "store.sqlite");
+    {
+      await using opened = new Opened({ targets: [] });
+      opened.send({ url: "http://127.0.0.1:9/" }, "large", "x".repeat(8 * 2 ** 20));
+    }
+    const file = await open(path, "r+");
+    await file.write(new Uint8Array(4096).fill(255), 0, 4096, 4096);
+    await file.close();
+    // As a daemon that was killed leaves it.
+    await Bun.write(`${path}-wal`, "");
+    notices.length = 0;
+    await using opened = new Opened();
+    expect(notices).toEqual([expect.stringContaining("the database was damaged") as string]);
+    expect(opened.queue.find("large")).toBeUndefined();
   });
 
   test("that a later version made is refused and left as it is", async () => {
