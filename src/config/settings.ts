@@ -254,7 +254,7 @@ const TABLE = [
   setting("runAs", "USER", text, undefined, "user (name, uid or uid:gid) that code runs as; needs root", { shown: "the daemon's own user" }),
   setting("python", "PATH", text, undefined, "Python interpreter to use", { shown: "the product's own, else python3 in PATH" }),
   setting("containment", "WORD", oneOf("auto", "process_group"), "auto", "how runs are kept together: auto takes cgroups where they may be written"),
-  setting("allowedRoots", "DIRS", directories, [], "directories that the file routes may touch, separated by commas", { shown: "everywhere; with run-as the workspace, /tmp and that user's home" }),
+  setting("allowedRoots", "DIRS", directories, [], "directories that the file routes may touch, separated by commas", { shown: "everywhere" }),
   setting("maxFileTextBytes", "SIZE", bytes(1024), 128 * 2 ** 20, "largest file that is read or written as JSON; larger ones are uploaded and downloaded"),
   setting("maxUploadBytes", "SIZE", bytes(1024), 64 * 2 ** 30, "largest upload"),
   setting("maxArchiveEntries", "N", integer(1, 100_000_000), 200_000, "most files, directories and links in an archive that is unpacked"),

@@ -151,6 +151,13 @@ describe("files under run-as (needs root)", () => {
     }
   });
 
+  it("elsewhere on the machine are open as far as they are to the user's programs", async () => {
+    expect(await findEntry(host.engine.paths, "/etc/passwd")).toMatchObject({ type: "file" });
+    expect((await refusal(get("/non-existent.txt"))).code).toBe("not_found");
+    for (const attempt of [() => get("/etc/shadow"), () => put("/etc/planted"), () => put("/root/planted")])
+      expect((await refusal(attempt())).code).toBe("denied");
+  });
+
   it("that the user may not change stay as they are", async () => {
     for (const [what, attempt] of [
       ["a file of root's", () => put("root's")],

@@ -50,18 +50,12 @@ export class PathRules {
   readonly privateDirectory: string;
   readonly #roots: readonly string[];
 
-  /**
-   * Where code runs as another user, the kernel judges each use of a path as that user's (`calls`); a bound
-   * beside that, unless roots are named, is the workspace, /tmp and that user's home.
-   */
   constructor({ workspace, allowedRoots, privateDirectory, user, stagedNames }: PathRulesOptions) {
     this.workspace = workspace;
     this.stagedNames = stagedNames;
     this.calls = fileCalls(user);
     this.privateDirectory = realPathOf(privateDirectory);
-    const ofUser = user && user.uid !== 0 ? [workspace.path, "/tmp", user.home] : [];
-    const roots = allowedRoots.length > 0 ? allowedRoots : ofUser;
-    this.#roots = [...new Set(roots.flatMap((root) => [root, realPathOf(root)]))];
+    this.#roots = [...new Set(allowedRoots.flatMap((root) => [root, realPathOf(root)]))];
   }
 
   /**
