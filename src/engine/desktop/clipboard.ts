@@ -1,4 +1,5 @@
 import { EngineError } from "../error.ts";
+import { MOST_CLIP_BYTES } from "./clipboard-limits.ts";
 import { ClipboardOwner } from "./clipboard-owner.ts";
 import type { XConnection } from "./x11/connection.ts";
 import {
@@ -24,8 +25,6 @@ export const TEXT = "text/plain";
 /** The same text under other names, the best first (ICCCM 2.6.2, and what toolkits offer). */
 const TEXT_TARGETS = ["UTF8_STRING", "text/plain;charset=utf-8", "STRING", "TEXT", "text/plain"];
 
-/** Largest value that is taken or kept. */
-export const MOST_CLIP_BYTES = 32 * 1024 * 1024;
 const MOST_HISTORY = 50;
 const MOST_HISTORY_BYTES = 4 * 1024 * 1024;
 /** An application that owns the selection and does not answer by then is stuck. */

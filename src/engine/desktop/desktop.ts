@@ -4,7 +4,9 @@ import type { DesktopHost } from "./host.ts";
 import { DesktopLog } from "./log.ts";
 import { requirePart, type DesktopPart } from "./requirements.ts";
 import type { Session } from "./session.ts";
+import { Recordings } from "./recordings.ts";
 import { Turns } from "./turns.ts";
+import { Vnc } from "./vnc.ts";
 
 /** What the desktop is doing; a display that ended by itself is started again, and told here. */
 export type DesktopState =
@@ -23,14 +25,20 @@ const FIRST_DISPLAY = 1;
 export class Desktop implements AsyncDisposable {
   readonly log = new DesktopLog();
   readonly input = new Turns("mouse and keyboard");
+  /** The doors for people who look on. */
+  readonly vnc: Vnc;
+  readonly recordings: Recordings;
   #state: DesktopState = { state: "stopped" };
   #starting: Promise<Session> | undefined;
   #restarts: number[] = [];
   #lastEnd: string | undefined;
   #isClosed = false;
-  readonly #resources = new AsyncDisposableStack();
+  #onStart: (session: Session) => void = () => undefined;
 
-  constructor(readonly host: DesktopHost) {}
+  constructor(readonly host: DesktopHost) {
+    this.vnc = new Vnc(this);
+    this.recordings = new Recordings(this);
+  }
 
   get state(): DesktopState {
     return this.#state;
@@ -46,9 +54,13 @@ export class Desktop implements AsyncDisposable {
     return this.#state.state === "running" ? this.#state.session.environment : undefined;
   }
 
-  /** Taken down before the session is. */
-  own<T extends AsyncDisposable>(resource: T): T {
-    return this.#resources.use(resource);
+  /** Calls back with each new session. */
+  onStart(listener: (session: Session) => void): void {
+    const before = this.#onStart;
+    this.#onStart = (session) => {
+      before(session);
+      listener(session);
+    };
   }
 
   /**
@@ -76,7 +88,7 @@ export class Desktop implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
-    await this.#resources.disposeAsync();
+    await Promise.all([this.vnc[Symbol.asyncDispose](), this.recordings[Symbol.asyncDispose]()]);
     await this.stop();
   }
 
@@ -86,6 +98,7 @@ export class Desktop implements AsyncDisposable {
       const { Session } = await import("./session.ts");
       const session = await Session.start(this.host, { log: this.log, first });
       this.#state = { state: "running", session };
+      this.#onStart(session);
       void session.ended.then((ending) => this.#ended(session, ending));
       return session;
     } catch (error) {

@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { EngineError } from "../error.ts";
 import type { ProcessRun } from "../process/process-run.ts";
 import { startService, type DesktopHost } from "./host.ts";
+import { hasPrinted } from "./has-printed.ts";
 import type { DesktopLog } from "./log.ts";
 import type { SessionDirectory } from "./session-directory.ts";
 
@@ -16,7 +17,6 @@ export interface DisplayServer {
 
 /** Displays that other servers of this machine may have before a free one is found. */
 const MOST_DISPLAYS = 64;
-const READY_MS = 20_000;
 const SOCKET_DIRECTORY = "/tmp/.X11-unix";
 
 /**
@@ -35,7 +35,7 @@ export async function startDisplayServer(
     if (await isAnswered(socket)) continue;
     const run = await startService(host, serverArgv(number, host, files), {});
     void options.log.follow("Xvnc", run);
-    if (await isReady(run)) return { number, run, socket };
+    if (await hasPrinted(run)) return { number, run, socket };
     last = new TextDecoder().decode((await run.journal.tail("stderr", 500)).bytes).trim();
     await run.destroy();
     // Whoever was faster has the display; anything else would fail on every other as well.
@@ -59,19 +59,6 @@ function serverArgv(number: number, { size }: DesktopHost, files: SessionDirecto
     ...["-SendPrimary=0", "-SetPrimary=0"],
     ...["-desktop", "Sanderling"],
   ] as const;
-}
-
-async function isReady(run: ProcessRun): Promise<boolean> {
-  const late = Promise.withResolvers<"late">();
-  const timer = setTimeout(() => late.resolve("late"), READY_MS);
-  const told = (async () => {
-    for await (const event of run.events())
-      if (event.type === "output" && event.stream === "stdout") return "ready";
-    return "ended";
-  })();
-  const first = await Promise.race([told, late.promise]);
-  clearTimeout(timer);
-  return first === "ready";
 }
 
 /** Servers of other users put their sockets there too; only root may make it so that all can. */

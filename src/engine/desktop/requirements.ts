@@ -5,7 +5,6 @@ import type { DesktopHost } from "./host.ts";
 const PROGRAMS = {
   display: [
     ["Xvnc", "tigervnc-standalone-server"],
-    ["vncpasswd", "tigervnc-tools"],
     ["openbox", "openbox"],
   ],
   recording: [["ffmpeg", "ffmpeg"]],

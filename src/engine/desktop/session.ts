@@ -1,18 +1,23 @@
 import type { Environment } from "../environment.ts";
 import { describeEnd } from "../run.ts";
+import { listProcesses, startEnvironment } from "../process/proc.ts";
 import type { ProcessRun } from "../process/process-run.ts";
+import type { Accessibility } from "./accessibility.ts";
 import { Clipboard } from "./clipboard.ts";
 import { startDisplayServer, type DisplayServer } from "./display-server.ts";
 import { startService, type Argv, type DesktopHost } from "./host.ts";
+import { hasPrinted } from "./has-printed.ts";
 import { Keyboard } from "./keyboard.ts";
 import type { DesktopLog } from "./log.ts";
 import { Pointer } from "./pointer.ts";
+import { missingFor } from "./requirements.ts";
 import { SessionDirectory } from "./session-directory.ts";
 import { Windows } from "./windows.ts";
 import { XConnection } from "./x11/connection.ts";
 import { getText, nextEvent, paintRoot, EVENT, getNumbers } from "./x11/core.ts";
 import { Screens } from "./x11/randr.ts";
 import { FakeInput } from "./x11/xtest.ts";
+import busConfig from "../../../runtimes/desktop/bus.conf.txt" with { type: "text" };
 import openboxMenu from "../../../runtimes/desktop/menu.xml.txt" with { type: "text" };
 import openboxSettings from "../../../runtimes/desktop/rc.xml.txt" with { type: "text" };
 
@@ -48,6 +53,7 @@ export class Session implements AsyncDisposable {
   readonly keyboard: Keyboard;
   readonly clipboard: Clipboard;
   readonly windows: Windows;
+  #listening: Promise<Accessibility | undefined> = Promise.resolve(undefined);
   readonly #runs = new Map<string, ProcessRun>();
   #isClosing = false;
 
@@ -90,6 +96,20 @@ export class Session implements AsyncDisposable {
     return this.#runs;
   }
 
+  /** What applications tell of their elements; undefined where the machine lacks what that needs. */
+  listening(): Promise<Accessibility | undefined> {
+    return this.#listening;
+  }
+
+  /** Pids of what the session consists of and of everything that was started on its display. */
+  processes(): number[] {
+    const own = new Set([...this.#runs.values()].map(({ pid }) => pid));
+    const mark = `XAUTHORITY=${this.files.file("authority")}`;
+    return listProcesses()
+      .map(({ pid }) => pid)
+      .filter((pid) => own.has(pid) || startEnvironment(pid).includes(mark));
+  }
+
   /** Starts a program on this display, to live until the session ends or it is stopped. */
   startProgram(argv: Argv, options: { readonly cwd?: string; readonly env?: Environment } = {}) {
     const env = { ...this.environment, ...options.env };
@@ -108,6 +128,7 @@ export class Session implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true;
     this.x[Symbol.dispose]();
+    (await this.#listening)?.[Symbol.dispose]();
     const runs = [...this.#runs.values()].toReversed();
     await Promise.all(runs.map((run) => run.destroy()));
     await this.files[Symbol.asyncDispose]();
@@ -134,13 +155,35 @@ export class Session implements AsyncDisposable {
   async #startHelpers(): Promise<void> {
     this.files.write("menu.xml", openboxMenu);
     const settings = this.files.write("rc.xml", openboxSettings.replace("MENU", this.files.file("menu.xml")));
-    if (this.host.findProgram("dbus-daemon") !== undefined) {
-      const bus = ["dbus-daemon", "--session", "--nofork", "--nopidfile", "--nosyslog"] as const;
-      await this.keep("dbus-daemon", [...bus, `--address=unix:path=${this.files.file("bus")}`]);
-    }
+    await this.#startBus();
     const managed = this.#managed();
     await this.keep("openbox", ["openbox", "--config-file", settings, "--sm-disable"]);
     await managed;
+  }
+
+  /** Programs find each other by it; those that show their elements start a second one by it. */
+  async #startBus(): Promise<void> {
+    if (this.host.findProgram("dbus-daemon") === undefined) return;
+    const address = `unix:path=${this.files.file("bus")}`;
+    const config = this.files.write("bus.conf", busConfig.replace("ADDRESS", address));
+    const argv = ["dbus-daemon", "--nofork", "--nopidfile", "--nosyslog", "--print-address=1"] as const;
+    await this.keep("dbus-daemon", [...argv, `--config-file=${config}`], () => {
+      this.#listening = this.#listenToPrograms();
+    });
+  }
+
+  /** What is not there is said when it is asked for; nothing else needs it. */
+  async #listenToPrograms(): Promise<Accessibility | undefined> {
+    if (missingFor("accessibility", this.host).length > 0) return undefined;
+    const run = this.#runs.get("dbus-daemon");
+    if (!run || !(await hasPrinted(run))) return undefined;
+    const { Accessibility } = await import("./accessibility.ts");
+    try {
+      return await Accessibility.open(this.files.file("bus"));
+    } catch (error) {
+      if (!this.#isClosing) this.log.add("session", `applications cannot be listened to: ${String(error)}`);
+      return undefined;
+    }
   }
 
   /** A window manager that rules says so in a property of the root window (EWMH). */

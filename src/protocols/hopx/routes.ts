@@ -9,6 +9,7 @@ import { asyncRoutes, deliverLost } from "./async.ts";
 import { authenticate } from "./auth.ts";
 import { route, type Credential, type HopxContext } from "./context.ts";
 import { cacheRoutes } from "./cache.ts";
+import { desktopRoutes } from "./desktop.ts";
 import { envRoutes } from "./env.ts";
 import { answerError } from "./errors.ts";
 import { backgroundRoutes } from "./background.ts";
@@ -61,6 +62,7 @@ export function hopxRoutes(version: string): readonly Route<HopxContext>[] {
     ...cacheRoutes,
     ...fileRoutes,
     ...filesMoreRoutes,
+    ...desktopRoutes,
     ...aboutRoutes(() => endpointsOf(api)),
     ...ticketRoutes(() => api),
     ...sandboxRoutes,
