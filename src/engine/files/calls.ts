@@ -47,7 +47,8 @@ const BIG = { bigint: true } as const;
 
 /** With the daemon's own rights, or with those of the user that code runs as. */
 export function fileCalls(user: RunUser | undefined): FileCalls {
-  return user === undefined || user.uid === process.getuid?.() ? OWN_CALLS : callsAs(user);
+  const isOwn = user?.uid === process.getuid?.() && user?.gid === process.getgid?.();
+  return user === undefined || isOwn ? OWN_CALLS : callsAs(user);
 }
 
 const OWN_CALLS: FileCalls = {
