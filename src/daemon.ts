@@ -1,9 +1,9 @@
-import { isIPv4 } from "node:net";
 import type { Config } from "./config/read.ts";
 import { ConfigError } from "./config/read.ts";
 import type { Settings } from "./config/settings.ts";
 import { readCredentials, type Credentials } from "./credentials.ts";
 import { Engine } from "./engine/engine.ts";
+import { ENVIRONMENT_FILE_VARIABLE } from "./engine/environment-file.ts";
 import { forbidInspection } from "./engine/process/libc.ts";
 import { listen, type Fetch, type Listener } from "./http/listen.ts";
 import type { RequestRecord } from "./http/dispatch.ts";
@@ -42,6 +42,7 @@ export class Daemon implements AsyncDisposable {
         ...settings,
         dataDirectory: settings.dataDir,
         inheritedEnvironment,
+        environmentFile: settings.environmentFile ?? inheritedEnvironment[ENVIRONMENT_FILE_VARIABLE],
         programs: settings.python === undefined ? {} : { python: settings.python },
         onNotice: (notice, details) => log.warn({ ...details }, notice),
       }),
@@ -61,11 +62,14 @@ export class Daemon implements AsyncDisposable {
       { ...shared, tickets: new Tickets(), tokenTtlSeconds: TOKEN_TTL_SECONDS },
       { ...settings, record: recorder("hopx", log) },
     );
-    const execd = createExecdApi(shared, { ...settings, record: recorder("execd", log) });
+    const ownPorts = new Set<number>();
+    const execdPort = () => execdListener.port;
+    const execd = createExecdApi({ ...shared, ownPorts, execdPort }, { ...settings, record: recorder("execd", log) });
     const open = (port: number, fetch: Fetch) =>
       resources.adopt(listen(settings.host, port, fetch), (listener) => listener.close());
     const hopxListener = open(settings.hopxPort, hopx);
     const execdListener = open(settings.execdPort, execd);
+    for (const { port } of [hopxListener, execdListener]) ownPorts.add(port);
     const daemon = new Daemon(settings, credentials, tokens, engine, hopxListener, execdListener);
     if (settings.desktopAutostart) startDesktop(engine, log);
     // Nothing can fail any more: the daemon owns them now.
@@ -118,7 +122,7 @@ export function createTokens(
 
 /** Whoever can reach the port can run code, so a wider door needs a key that somebody chose. */
 function refuseOpenDoor({ host, jwtSecret, jwtPublicKey }: Settings): void {
-  const isLoopback = host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
+  const isLoopback = host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
   if (isLoopback || jwtSecret !== undefined || jwtPublicKey !== undefined) return;
   throw new ConfigError(
     `Refusing to listen on ${host}, beyond this machine, without a credential: set SANDERLING_JWT_SECRET ` +

@@ -27,6 +27,7 @@ import { isLivingChild } from "./process/spawn.ts";
 import { stopRun } from "./process/stop-run.ts";
 import type { RunId, SignalName } from "./run.ts";
 import { RunTable } from "./runs.ts";
+import { ShellSessions, type ShellSettings } from "./shell/sessions.ts";
 import { Store } from "./store.ts";
 import { stopSystemProcess } from "./system/stop-process.ts";
 import { identityEnvironment, userOf, type RunIdentity } from "./identity.ts";
@@ -37,7 +38,7 @@ import { ATTEMPT_TIMEOUT_MS, WebhookQueue } from "./webhooks/queue.ts";
 import type { TargetKind } from "./webhooks/targets.ts";
 import { Workspace } from "./workspace.ts";
 
-export interface EngineOptions extends CacheOptions, KernelSettings, ExecutionsOptions, TerminalOptions {
+export interface EngineOptions extends CacheOptions, KernelSettings, ExecutionsOptions, TerminalOptions, ShellSettings {
   /** Directory in which runs work by default. */
   readonly workspace: string;
   /** Directory for what only the daemon may read, and for the product's own Python. */
@@ -105,6 +106,8 @@ export class Engine implements AsyncDisposable {
   readonly variables: SandboxVariables;
   /** Variables that runs themselves set for later runs, over the former. */
   readonly environmentFile: EnvironmentFile;
+  /** Shells that last, and the commands in them. */
+  readonly shells: ShellSessions;
   /** Runs that can be asked about and told again by name. */
   readonly executions: Executions;
   /** The display and what is done on it; started when it is first needed. */
@@ -189,6 +192,17 @@ export class Engine implements AsyncDisposable {
         environment: () => this.environment,
         directory: (cwd) => this.workspace.directory(cwd, this.#user),
         onNotice: options.onNotice,
+      }),
+    );
+    this.shells = this.#resources.use(
+      new ShellSessions({
+        ...options,
+        runs: this.runs,
+        directory: this.#scratch.path,
+        user: this.#user,
+        journal,
+        findBash: () => this.findProgram("bash"),
+        environment: () => this.environment,
       }),
     );
     this.desktop = this.#resources.use(this.#openDesktop());

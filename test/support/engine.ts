@@ -65,6 +65,8 @@ export class TestEngine implements AsyncDisposable {
           backgroundKeepBytes: 16 * 1024 * 1024,
           environmentFile: undefined,
           executionKeepMs: 60_000,
+          maxSessions: 8,
+          sessionIdleMs: 60_000,
           executionKeepCount: 100,
           executionKeepBytes: 16 * 1024 * 1024,
           cacheBytes: 1024 * 1024,

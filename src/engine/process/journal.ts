@@ -130,6 +130,22 @@ export class Journal {
     return { offset: first.offset, bytes: parts.length === 1 ? first.bytes : Buffer.concat(parts) };
   }
 
+  /**
+   * Where a reader stands that has read so many bytes of both streams together. Of the oldest output of a run whose
+   * streams alternate very often the order is kept only roughly, and so is this.
+   */
+  locate(bytes: number): Cursor {
+    const at: Record<Stream, number> = { stdout: 0, stderr: 0 };
+    let left = bytes;
+    for (const { stream, end } of this.#segments) {
+      const length = Math.min(left, end - at[stream]);
+      at[stream] += length;
+      left -= length;
+      if (left === 0) break;
+    }
+    return at;
+  }
+
   /** Bytes still held, of both streams together. */
   get heldBytes(): number {
     return STREAMS.reduce((sum, stream) => sum + this.#logs[stream].end - this.#logs[stream].start, 0);
