@@ -2,7 +2,9 @@
  * `make bench`: what calls cost, each beside its floor measured in the same run, because machines are noisy:
  * read the ratios. Usage: bun bench/main.ts [--rounds N]
  */
+import { join } from "node:path";
 import { TestDaemon } from "../test/support/daemon.ts";
+import { archiveRows } from "./archives.ts";
 import { fileRows } from "./files.ts";
 import { Floor } from "./floor.ts";
 import { compare, median, row, sample, type Row } from "./measure.ts";
@@ -19,6 +21,8 @@ const PROGRAMS = [
   ["go", 'package main\nfunc main() { println("hi") }', undefined],
   ["java", 'class Main { public static void main(String[] a) { System.out.println("hi"); } }', undefined],
 ] as const;
+
+const EXECUTABLE = join(import.meta.dir, "../dist/sanderling");
 
 const rows: Row[] = [];
 
@@ -82,20 +86,24 @@ rows.push(
   ),
 );
 rows.push(...(await fileRows(daemon, floor)));
+rows.push(...(await archiveRows(daemon)));
 rows.push(row("memory afterwards", "MiB", [(await residentBytes(daemon.child.pid)) / 2 ** 20]));
 
 print(rows);
 
 async function startToFirstAnswer(): Promise<Row[]> {
-  const ours = async () => {
-    await using fresh = await TestDaemon.start({ env: { SANDERLING_LOG_LEVEL: "warn" } });
+  const start = (command?: string[]) => async () => {
+    const env = { SANDERLING_LOG_LEVEL: "warn" };
+    await using fresh = await TestDaemon.start({ env, ...(command ? { command } : {}) });
     await post(fresh, "/commands/run", { command: "true" });
   };
   const bare = async () => {
     await using fresh = await Floor.start();
     await get(fresh.url);
   };
-  return compare("start to first answer, and stop", ours, "bare Bun server", bare, 7);
+  const rows = await compare("start to first answer, and stop", start(), "bare Bun server", bare, 7);
+  if (!(await Bun.file(EXECUTABLE).exists())) return rows;
+  return [...rows, row("  the executable of make build", "ms", await sample(start([EXECUTABLE]), 7))];
 }
 
 async function manyAtOnce(): Promise<Row[]> {

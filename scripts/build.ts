@@ -10,6 +10,9 @@ const result = await Bun.build({
   entrypoints: [join(ROOT, "src/main.ts")],
   // Nothing is taken from the directory that the executable is started in.
   compile: { outfile: target, autoloadDotenv: false, autoloadBunfig: false },
+  // Parsed and compiled ahead: half of the time to start.
+  bytecode: true,
+  format: "esm",
   minify: { syntax: true, whitespace: true },
   sourcemap: "inline",
 });

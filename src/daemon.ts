@@ -1,12 +1,13 @@
-import { isIPv4 } from "node:net";
 import type { Config } from "./config/read.ts";
 import { ConfigError } from "./config/read.ts";
 import type { Settings } from "./config/settings.ts";
 import { readCredentials, type Credentials } from "./credentials.ts";
 import { Engine } from "./engine/engine.ts";
+import { ENVIRONMENT_FILE_VARIABLE } from "./engine/environment-file.ts";
 import { forbidInspection } from "./engine/process/libc.ts";
 import { listen, type Fetch, type Listener } from "./http/listen.ts";
 import type { RequestRecord } from "./http/dispatch.ts";
+import { Tickets } from "./http/tickets.ts";
 import { Tokens } from "./http/tokens.ts";
 import { UrlSigner } from "./http/url-signer.ts";
 import type { Log } from "./log.ts";
@@ -41,6 +42,7 @@ export class Daemon implements AsyncDisposable {
         ...settings,
         dataDirectory: settings.dataDir,
         inheritedEnvironment,
+        environmentFile: settings.environmentFile ?? inheritedEnvironment[ENVIRONMENT_FILE_VARIABLE],
         programs: settings.python === undefined ? {} : { python: settings.python },
         onNotice: (notice, details) => log.warn({ ...details }, notice),
       }),
@@ -57,15 +59,19 @@ export class Daemon implements AsyncDisposable {
       version: VERSION,
     };
     const hopx = createHopxApi(
-      { ...shared, tokenTtlSeconds: TOKEN_TTL_SECONDS },
+      { ...shared, tickets: new Tickets(), tokenTtlSeconds: TOKEN_TTL_SECONDS },
       { ...settings, record: recorder("hopx", log) },
     );
-    const execd = createExecdApi(shared, { ...settings, record: recorder("execd", log) });
+    const ownPorts = new Set<number>();
+    const execdPort = () => execdListener.port;
+    const execd = createExecdApi({ ...shared, ownPorts, execdPort }, { ...settings, record: recorder("execd", log) });
     const open = (port: number, fetch: Fetch) =>
       resources.adopt(listen(settings.host, port, fetch), (listener) => listener.close());
     const hopxListener = open(settings.hopxPort, hopx);
     const execdListener = open(settings.execdPort, execd);
+    for (const { port } of [hopxListener, execdListener]) ownPorts.add(port);
     const daemon = new Daemon(settings, credentials, tokens, engine, hopxListener, execdListener);
+    if (settings.desktopAutostart) startDesktop(engine, log);
     // Nothing can fail any more: the daemon owns them now.
     resources.move();
     engine.warm.start();
@@ -78,7 +84,7 @@ export class Daemon implements AsyncDisposable {
    */
   async stop(hurry: AbortSignal): Promise<void> {
     const answered = Promise.all([this.hopx.drain(), this.execd.drain()]);
-    await this.engine.runs.drain(this.settings.shutdownGraceMs, hurry);
+    await this.engine.drain(this.settings.shutdownGraceMs, hurry);
     this.hopx.closeSockets();
     this.execd.closeSockets();
     await this.engine.webhooks.settle(AbortSignal.any([AbortSignal.timeout(2000), hurry]));
@@ -117,12 +123,19 @@ export function createTokens(
 
 /** Whoever can reach the port can run code, so a wider door needs a key that somebody chose. */
 function refuseOpenDoor({ host, jwtSecret, jwtPublicKey }: Settings): void {
-  const isLoopback = host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
+  const isLoopback = host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
   if (isLoopback || jwtSecret !== undefined || jwtPublicKey !== undefined) return;
   throw new ConfigError(
     `Refusing to listen on ${host}, beyond this machine, without a credential: set SANDERLING_JWT_SECRET ` +
       "(or SANDERLING_JWT_SECRET_FILE, or SANDERLING_JWT_PUBLIC_KEY)",
   );
+}
+
+/** In the background: a daemon without a desktop is still of use, and each call says what is missing. */
+function startDesktop(engine: Engine, log: Log): void {
+  engine.desktop
+    .use()
+    .catch((error: unknown) => log.warn({ error: explain(error) }, "the desktop did not start"));
 }
 
 function explain(error: unknown): string {

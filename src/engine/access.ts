@@ -1,4 +1,4 @@
-import { realpathSync, statSync, type BigIntStats, type Stats } from "node:fs";
+import { realpathSync, statSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import type { RunUser } from "./user.ts";
 
@@ -8,7 +8,6 @@ import type { RunUser } from "./user.ts";
  */
 
 const EXECUTE = 0o1;
-const READ = 0o4;
 
 /** Whether a user may execute a file, by its path and by where links lead. */
 export function mayExecute(file: string, user: RunUser): boolean {
@@ -35,13 +34,8 @@ function mayReach(path: string, real: string, user: RunUser): boolean {
 }
 
 /** Whether a user may pass through every directory above a path. */
-export function mayPass(path: string, user: RunUser): boolean {
+function mayPass(path: string, user: RunUser): boolean {
   return ancestors(path).every((directory) => hasBit(directory, user));
-}
-
-/** Whether permission bits and owner, as `stat` tells them, let a user read. */
-export function mayRead(stats: Pick<BigIntStats, "mode" | "uid" | "gid">, user: RunUser): boolean {
-  return grants({ mode: Number(stats.mode), uid: Number(stats.uid), gid: Number(stats.gid) }, user, READ);
 }
 
 function ancestors(path: string): string[] {

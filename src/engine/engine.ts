@@ -9,9 +9,16 @@ import { findProgram, planScript, removeScript } from "./code/script.ts";
 import { WarmInterpreters } from "./code/warm/interpreters.ts";
 import { BackgroundProcesses } from "./background/registry.ts";
 import { baseEnvironment, layerEnvironment, type Environment } from "./environment.ts";
+import { Desktop } from "./desktop/desktop.ts";
+import type { ScreenSize } from "./desktop/x11/randr.ts";
+import { ENVIRONMENT_FILE_VARIABLE, EnvironmentFile } from "./environment-file.ts";
 import { EngineError } from "./error.ts";
-import { PathRules } from "./files/paths.ts";
+import { Executions, type ExecutionsOptions } from "./executions/registry.ts";
+import { PathRules, type PathRulesOptions } from "./files/paths.ts";
+import { StagedNames } from "./files/staged-names.ts";
 import { Idempotency } from "./idempotency.ts";
+import type { KernelContexts } from "./kernels/contexts.ts";
+import { openContexts, type KernelSettings } from "./kernels/open-contexts.ts";
 import { reapOrphans } from "./process/adoption.ts";
 import { openCgroupContainment } from "./process/cgroup.ts";
 import type { Containment, ContainmentReport, RunLimits } from "./process/containment.ts";
@@ -21,21 +28,27 @@ import { isLivingChild } from "./process/spawn.ts";
 import { stopRun } from "./process/stop-run.ts";
 import type { RunId, SignalName } from "./run.ts";
 import { RunTable } from "./runs.ts";
+import { ShellSessions, type ShellSettings } from "./shell/sessions.ts";
 import { Store } from "./store.ts";
 import { stopSystemProcess } from "./system/stop-process.ts";
+import { identityEnvironment, userOf, type RunIdentity } from "./identity.ts";
+import { Terminals, type TerminalOptions } from "./terminal/terminals.ts";
 import { findUser, type RunUser } from "./user.ts";
 import { SandboxVariables } from "./variables.ts";
 import { ATTEMPT_TIMEOUT_MS, WebhookQueue } from "./webhooks/queue.ts";
 import type { TargetKind } from "./webhooks/targets.ts";
 import { Workspace } from "./workspace.ts";
 
-export interface EngineOptions extends CacheOptions {
+export interface EngineOptions
+  extends CacheOptions, KernelSettings, ExecutionsOptions, TerminalOptions, ShellSettings {
   /** Directory in which runs work by default. */
   readonly workspace: string;
   /** Directory for what only the daemon may read, and for the product's own Python. */
   readonly dataDirectory: string;
   /** The daemon's environment without its settings. */
   readonly inheritedEnvironment: Environment;
+  /** File whose variables every run gets; undefined: one in the data directory that runs may write. */
+  readonly environmentFile: string | undefined;
   /** Interpreters to use instead of those in PATH. */
   readonly programs: Readonly<Partial<Record<LanguageId, string>>>;
   /** User to run code as; undefined: the daemon's own. */
@@ -46,6 +59,8 @@ export interface EngineOptions extends CacheOptions {
   readonly maxRuns: number;
   /** Interpreters of each kind that wait for a program; 0: every run starts its own. */
   readonly warmInterpreters: number;
+  /** Of the screen of a new desktop session. */
+  readonly desktopSize: ScreenSize;
   /** How long and how many background processes are remembered after their end, and how much of their output. */
   readonly backgroundKeepMs: number;
   readonly backgroundKeepCount: number;
@@ -65,6 +80,8 @@ export interface RunRequest {
   /** Absolute, or relative to the workspace. */
   readonly cwd?: string | undefined;
   readonly env?: Environment | undefined;
+  /** User to run as; its HOME and names replace those of the environment. Absent: the one of all runs. */
+  readonly identity?: RunIdentity | undefined;
   readonly stdin?: string | undefined;
   /** More input may follow while it runs (`ProcessRun.stdin`); `stdin` then is only its beginning. */
   readonly keepStdinOpen?: boolean | undefined;
@@ -91,8 +108,20 @@ export class Engine implements AsyncDisposable {
   readonly cache: RunCache;
   /** The environment of every later run, and its changes. */
   readonly variables: SandboxVariables;
+  /** Variables that runs themselves set for later runs, over the former. */
+  readonly environmentFile: EnvironmentFile;
+  /** Shells that last, and the commands in them. */
+  readonly shells: ShellSessions;
+  /** Runs that can be asked about and told again by name. */
+  readonly executions: Executions;
+  /** The display and what is done on it; started when it is first needed. */
+  readonly desktop: Desktop;
+  /** Languages with state: kernels, and the runs in them. */
+  readonly contexts: KernelContexts;
   /** The runs that nobody waits for. */
   readonly background: BackgroundProcesses;
+  /** Sessions on terminals, which outlive their connections. */
+  readonly terminals: Terminals;
   /** Delivers the results of runs whose client does not wait. */
   readonly webhooks: WebhookQueue;
   /** What was answered to requests that may be sent again. */
@@ -105,6 +134,7 @@ export class Engine implements AsyncDisposable {
   readonly #options: EngineOptions;
   readonly #user: RunUser | undefined;
   readonly #scratch: Scratch;
+  readonly #rules: PathRulesOptions;
   readonly #resources = new AsyncDisposableStack();
 
   /** @throws EngineError when the workspace or the data directory cannot be used. */
@@ -118,7 +148,11 @@ export class Engine implements AsyncDisposable {
       );
     }
     const ownPython = join(options.dataDirectory, "python", "bin");
-    const base = baseEnvironment(options.inheritedEnvironment, this.#user ?? ownUser(options), [ownPython]);
+    this.environmentFile = openEnvironmentFile(options, this.#user);
+    const base = {
+      ...baseEnvironment(options.inheritedEnvironment, this.#user ?? ownUser(options), [ownPython]),
+      [ENVIRONMENT_FILE_VARIABLE]: this.environmentFile.path,
+    };
     this.workspace = Workspace.open({
       path: options.workspace,
       fallback: join(options.dataDirectory, "workspace"),
@@ -127,12 +161,15 @@ export class Engine implements AsyncDisposable {
     });
     const journal = this.#journalOptions();
     const privateDirectory = join(options.dataDirectory, "private");
-    this.paths = new PathRules({ ...options, workspace: this.workspace, privateDirectory, user: this.#user });
+    const stagedNames = this.#resources.use(new StagedNames(join(privateDirectory, "staged")));
+    const rules = { ...options, workspace: this.workspace, privateDirectory, stagedNames, user: this.#user };
+    this.paths = new PathRules(rules);
+    this.#rules = rules;
     const path = join(privateDirectory, "variables.json");
     this.cache = new RunCache(options);
     this.variables = new SandboxVariables({ base, path, onNotice: options.onNotice });
     const store = this.#resources.use(Store.open(join(privateDirectory, "store.sqlite"), options.onNotice));
-    this.idempotency = this.#resources.use(new Idempotency(store));
+    this.idempotency = this.#resources.use(new Idempotency(store, options.onNotice));
     this.webhooks = this.#resources.use(
       new WebhookQueue(store, {
         targets: options.webhookTargets,
@@ -149,8 +186,43 @@ export class Engine implements AsyncDisposable {
     this.#resources.use(containment);
     // Made before the runs, so that it is taken down after they have been ended.
     this.background = this.#resources.use(new BackgroundProcesses(options));
+    this.executions = this.#resources.use(new Executions(options));
     this.runs = this.#resources.use(new RunTable({ ...options, containment, journal }));
     this.warm = this.#resources.use(this.#openWarm(containment));
+    this.contexts = this.#resources.use(
+      openContexts(options, {
+        runs: this.runs,
+        scratch: this.#scratch.path,
+        user: this.#user,
+        journal,
+        prefix: join(options.dataDirectory, "python"),
+        environment: () => this.environment,
+        directory: (cwd) => this.workspace.directory(cwd, this.#user),
+        onNotice: options.onNotice,
+      }),
+    );
+    this.shells = this.#resources.use(
+      new ShellSessions({
+        ...options,
+        runs: this.runs,
+        directory: this.#scratch.path,
+        user: this.#user,
+        journal,
+        findBash: () => this.findProgram("bash"),
+        environment: () => this.environment,
+      }),
+    );
+    this.desktop = this.#resources.use(this.#openDesktop());
+    const place = this.#place.bind(this);
+    this.terminals = this.#resources.use(new Terminals(options, { runs: this.runs, journal, place }));
+    const swept = this.#sweep(stagedNames);
+    this.#resources.defer(() => swept);
+  }
+
+  /** What a run started now gets: the sandbox's variables, and over them those of the environment file. */
+  get environment(): Environment {
+    const { environment } = this.variables;
+    return { ...environment, ...this.environmentFile.read(environment) };
   }
 
   /** The languages of this machine, with the program of each or undefined. */
@@ -165,6 +237,23 @@ export class Engine implements AsyncDisposable {
   /** Where a program is that runs may start; undefined when it is not in their PATH. */
   findProgram(name: string): string | undefined {
     return findInPath([name], this.variables.environment["PATH"] ?? "", this.#user);
+  }
+
+  /**
+   * The rules for files that are used with the rights of another user of the machine, whom the kernel judges.
+   * @throws EngineError `denied` when the daemon may not act as that user.
+   */
+  pathsAs(uid: number, gid: number): PathRules {
+    const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+    const given = this.#user ?? own;
+    const isGiven = given.uid === uid && given.gid === gid;
+    // Where code is bound to one user, files must not be a way around that.
+    if (!isGiven && (this.#user !== undefined || own.uid !== 0))
+      throw new EngineError("denied", `Cannot use files as ${uid}:${gid}: only as ${given.uid}:${given.gid}`);
+    if (isGiven) return this.paths;
+    const { allowedRoots } = this.#rules;
+    const bounds = allowedRoots.length > 0 ? allowedRoots : ["/"];
+    return new PathRules({ ...this.#rules, allowedRoots: bounds, user: findUser(`${uid}:${gid}`) });
   }
 
   /** @throws EngineError `invalid` for a bad directory or variable, `busy`, `unsupported`. */
@@ -221,15 +310,37 @@ export class Engine implements AsyncDisposable {
    * @throws EngineError `invalid` as `startCode`.
    */
   cacheKey({ language, code, stdin, limits, ...request }: CodeRequest): string | undefined {
-    const env = layerEnvironment(this.variables.environment, request.env);
+    const env = layerEnvironment(this.environment, request.env);
     const cwd = this.workspace.directory(request.cwd, this.#user);
     const program = findProgram(language, env, { user: this.#user, programs: this.#options.programs });
     return program && cacheKey({ language: language.id, code, cwd, env, limits, stdin, program });
   }
 
+  /**
+   * Takes on nothing more. Runs whose end somebody is told, on a connection or by a webhook, have `graceMs` to
+   * end by themselves; the others are asked to end at once, as a service manager asks a service.
+   */
+  async drain(graceMs: number, hurry: AbortSignal): Promise<void> {
+    const drained = [this.runs.drain(graceMs, hurry), this.contexts.drain(graceMs, hurry)];
+    this.background.endUnattended();
+    await Promise.all(drained);
+  }
+
   /** Ends everything that runs, then removes what the engine made, in reverse order of making. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
+  }
+
+  /** Removes what daemons that were killed left behind, when this one is up. */
+  async #sweep(stagedNames: StagedNames): Promise<void> {
+    const { onNotice } = this.#options;
+    await new Promise((resume) => setImmediate(resume));
+    try {
+      await stagedNames.sweep(this.paths.calls, onNotice);
+      await this.#scratch.sweep();
+    } catch (cause) {
+      onNotice("cannot remove what a killed daemon left", { cause: String(cause) });
+    }
   }
 
   /** A survivor may still write there; then the rest goes with the engine. */
@@ -249,7 +360,7 @@ export class Engine implements AsyncDisposable {
       runtime: (name) => this.#scratch.runtime(name),
       place: (id) => {
         const program = this.languages().find(({ language }) => language.id === id)?.program;
-        return program === undefined ? undefined : { program, env: this.variables.environment };
+        return program === undefined ? undefined : { program, env: this.environment };
       },
       startService: (spec) =>
         this.runs.startService((id) => Promise.resolve({ ...this.#place(id, { env: spec.env }), ...spec })),
@@ -257,15 +368,38 @@ export class Engine implements AsyncDisposable {
   }
 
   #place(id: RunId, request: RunRequest): Omit<ProcessRunSpec, "id" | "argv"> {
-    const env = layerEnvironment(this.variables.environment, request.env);
+    const user = request.identity ? userOf(request.identity, this.#user) : this.#user;
+    const own = user === this.#user || user === undefined ? {} : identityEnvironment(user);
+    const env = layerEnvironment(this.environment, this.#displayEnvironment(), own, request.env);
     return {
-      cwd: this.workspace.directory(request.cwd, this.#user),
+      cwd: this.workspace.directory(request.cwd, user),
       env: { ...env, [RUN_ID_VARIABLE]: id },
       stdin: stdinOf(request),
-      user: this.#user,
+      user,
       limits: request.limits ?? {},
       timeoutMs: request.timeoutMs,
     };
+  }
+
+  #openDesktop(): Desktop {
+    const { onNotice, desktopSize } = this.#options;
+    return new Desktop({
+      onNotice,
+      runs: this.runs,
+      user: this.#user,
+      scratch: this.#scratch.path,
+      workspace: this.workspace.path,
+      size: desktopSize,
+      findProgram: (name) => this.findProgram(name),
+      place: (id, request) => this.#place(id, request),
+    });
+  }
+
+  /** Programs find the display of the session, unless the sandbox's user has named another. */
+  #displayEnvironment(): Environment {
+    const own = new Set(this.variables.custom);
+    const names = Object.entries(this.desktop.environment ?? {});
+    return Object.fromEntries(names.filter(([name]) => !own.has(name)));
   }
 
   #journalOptions() {
@@ -306,6 +440,12 @@ export function languageNamed(name: string): Language {
 function openContainment(wanted: EngineOptions["containment"]): Containment {
   const cgroup = wanted === "auto" ? openCgroupContainment({ endStale: true }) : undefined;
   return cgroup ?? openProcessGroupContainment();
+}
+
+function openEnvironmentFile(options: EngineOptions, user: RunUser | undefined): EnvironmentFile {
+  const { environmentFile: path, dataDirectory, onNotice } = options;
+  if (path !== undefined) return new EnvironmentFile(path, user, onNotice);
+  return EnvironmentFile.inOwnDirectory(join(dataDirectory, "environment", "variables"), user, onNotice);
 }
 
 function stdinOf({ stdin, keepStdinOpen }: RunRequest): ProcessRunSpec["stdin"] {

@@ -8,6 +8,8 @@ export interface OnceResult {
   readonly isReplay: boolean;
 }
 
+type Notice = (notice: string, details?: Readonly<Record<string, unknown>>) => void;
+
 /**
  * Remembers what was answered to each idempotency key. The key is in the database before the work begins, so
  * that work which a crash cut short is told as such and never silently done again.
@@ -15,10 +17,13 @@ export interface OnceResult {
 export class Idempotency implements AsyncDisposable {
   readonly #store: Store;
   readonly #table: IdempotencyTable;
+  readonly #onNotice: Notice;
   readonly #underWay = new Map<string, { fingerprint: string; answer: Promise<string> }>();
 
-  constructor(store: Store) {
+  /** @param onNotice Told when an answer could not be kept. */
+  constructor(store: Store, onNotice: Notice) {
     this.#store = store;
+    this.#onNotice = onNotice;
     this.#table = new IdempotencyTable(store);
   }
 
@@ -26,7 +31,8 @@ export class Idempotency implements AsyncDisposable {
    * Does `work` for the first request with this key; others get the answer of the first, waiting for it where
    * needed. Work that throws must have done nothing: then the key is free again, and all who wait get the error.
    * @param fingerprint Of the whole request; the same key with another one is refused.
-   * @throws EngineError `conflict` for another request with this key, or when the first was lost.
+   * @throws EngineError `conflict` for another request with this key, or when the first was lost; `unavailable`
+   * when the key cannot be kept, and then nothing has been done.
    */
   async once(key: string, fingerprint: string, work: () => Promise<string>): Promise<OnceResult> {
     const first = this.#underWay.get(key);
@@ -36,7 +42,7 @@ export class Idempotency implements AsyncDisposable {
     }
     const kept = this.#table.find(key);
     if (kept) return { answer: this.#replay(kept, fingerprint), isReplay: true };
-    if (!this.#table.claim(key, fingerprint))
+    if (!this.#store.write("the idempotency key", () => this.#table.claim(key, fingerprint)))
       throw new EngineError("conflict", `${TEXTS.elsewhere}; try again later`);
     const answer = this.#do(key, work);
     this.#underWay.set(key, { fingerprint, answer });
@@ -57,11 +63,20 @@ export class Idempotency implements AsyncDisposable {
     try {
       answer = await work();
     } catch (error) {
-      this.#table.release(key);
+      this.#orNotice(() => this.#table.release(key));
       throw error;
     }
-    this.#table.keep(key, answer);
+    this.#orNotice(() => this.#table.keep(key, answer));
     return answer;
+  }
+
+  /** What has happened is told whoever waits for it also when it cannot be written down; repeats get `lost` then. */
+  #orNotice(write: () => void): void {
+    try {
+      write();
+    } catch (cause) {
+      this.#onNotice("the answer to an idempotency key could not be kept", { cause: String(cause) });
+    }
   }
 
   #replay(row: KeyRow, fingerprint: string): string {
@@ -80,7 +95,7 @@ export class Idempotency implements AsyncDisposable {
 }
 
 const TEXTS = {
-  lost: "The run of this idempotency key was lost: the daemon ended before its answer was kept",
+  lost: "The run of this idempotency key was lost: its answer was not kept, because the daemon ended or its disk was full",
   too_large: "The run of this idempotency key has ended, but its answer was too large to be kept",
   elsewhere: "The run of this idempotency key is under way in another daemon",
 } as const;

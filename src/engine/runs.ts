@@ -36,6 +36,11 @@ export class RunTable implements AsyncDisposable {
     return count;
   }
 
+  /** Whether somebody waits for a run to start. */
+  get isStarting(): boolean {
+    return this.#starting.size > 0;
+  }
+
   /** Whether a run is known: under way, or with something it left behind. */
   has(id: RunId): boolean {
     return this.#runs.has(id);

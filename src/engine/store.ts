@@ -1,5 +1,5 @@
 import { Database, SQLiteError } from "bun:sqlite";
-import { chmodSync, closeSync, existsSync, openSync, renameSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, openSync, renameSync, statSync } from "node:fs";
 import { EngineError } from "./error.ts";
 import { MIGRATIONS } from "./store-migrations.ts";
 import { claimOwner, isOwnerAlive } from "./store-owner.ts";
@@ -10,6 +10,9 @@ type Notice = (notice: string, details?: Readonly<Record<string, unknown>>) => v
 const BUSY_MS = 5000;
 /** What the write-ahead log keeps of the disk once it has been emptied. */
 const MOST_LOG_BYTES = 16 * 2 ** 20;
+
+/** Checking reads the whole file; a larger one is checked only when the last daemon did not close it. */
+const QUICKLY_CHECKED_BYTES = 4 * 2 ** 20;
 
 /**
  * What must outlive the daemon, in one SQLite file that only its user may read. A transaction that has been
@@ -51,6 +54,19 @@ export class Store implements Disposable {
     return owners.filter((owner) => !isOwnerAlive(owner));
   }
 
+  /**
+   * Writes something that must be on the disk before anything else is done.
+   * @throws EngineError `unavailable` when it cannot be, for example on a full disk; a second try may find room.
+   */
+  write<T>(what: string, write: () => T): T {
+    try {
+      return write();
+    } catch (cause) {
+      if (!(cause instanceof SQLiteError)) throw cause;
+      throw new EngineError("unavailable", `Cannot keep ${what}: ${cause.message}`, { cause });
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#claim.release();
     this.database.close();
@@ -61,20 +77,26 @@ function openSound(path: string): Database {
   // SQLite gives its other files the mode of the first one, which must be right before anything is in it.
   closeSync(openSync(path, "a", 0o600));
   chmodSync(path, 0o600);
+  // SQLite removes its log when it is closed, so that it is there only after a crash.
+  const isSuspect = existsSync(`${path}-wal`) || statSync(path).size <= QUICKLY_CHECKED_BYTES;
   const database = new Database(path, { strict: true });
   try {
     database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
     database.run("PRAGMA journal_mode = WAL");
     database.run("PRAGMA synchronous = FULL");
     database.run(`PRAGMA journal_size_limit = ${MOST_LOG_BYTES}`);
-    const check = database.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").get();
-    if (check?.quick_check !== "ok") throw new Damage(check?.quick_check);
+    if (isSuspect) requireSound(database);
     migrate(database);
     return database;
   } catch (error) {
     database.close();
     throw error;
   }
+}
+
+function requireSound(database: Database): void {
+  const check = database.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").get();
+  if (check?.quick_check !== "ok") throw new Damage(check?.quick_check);
 }
 
 function migrate(database: Database): void {

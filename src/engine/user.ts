@@ -35,6 +35,11 @@ export function userNames(): ReadonlyMap<number, string> {
   return new Map(table("/etc/passwd").map(([name = "", , uid]) => [Number(uid), name]));
 }
 
+/** The names of the machine's groups by number. */
+export function groupNames(): ReadonlyMap<number, string> {
+  return new Map(table("/etc/group").map(([name = "", , gid]) => [Number(gid), name]));
+}
+
 function findGroup(wanted: string): number {
   const entry = table("/etc/group").find(([name, , gid]) => name === wanted || gid === wanted);
   if (entry === undefined && !/^\d+$/.test(wanted)) {

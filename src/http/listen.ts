@@ -1,3 +1,4 @@
+import { rememberPeer } from "./peer.ts";
 import type { Upgrader, WebSocketConnection } from "./websocket.ts";
 
 /** One port that answers requests. */
@@ -59,6 +60,7 @@ async function answer(
   fetch: Fetch,
 ): Promise<Response | undefined> {
   const outcome = { isUpgraded: false };
+  rememberPeer(request, () => server.requestIP(request)?.address);
   const response = await fetch(request, (upgraded, data, headers) => {
     outcome.isUpgraded = server.upgrade(upgraded, { data, headers });
     return outcome.isUpgraded;
@@ -83,6 +85,7 @@ function socketHandlers(sockets: Set<WebSocketConnection>): Bun.WebSocketHandler
     },
     message: (socket, message) => socket.data.received(message),
     drain: (socket) => socket.data.drained(),
+    pong: (socket, payload) => socket.data.ponged(payload),
     close(socket, code, reason) {
       sockets.delete(socket.data);
       socket.data.ended({ code, reason });

@@ -35,6 +35,8 @@ export class WebSocketConnection {
   #unreadBytes = 0;
   #arrival: PromiseWithResolvers<void> | undefined;
   #drain: PromiseWithResolvers<void> | undefined;
+  #pings = 0;
+  #pong: { readonly number: number; readonly came: PromiseWithResolvers<void> } | undefined;
 
   /** @param onOpen Called once the handshake is done. */
   constructor(readonly onOpen: (connection: WebSocketConnection) => void) {}
@@ -70,6 +72,18 @@ export class WebSocketConnection {
   /** Sends only when nothing much waits: for what is worth nothing later. @returns Whether it was sent. */
   offer(message: Message): boolean {
     return this.bufferedBytes <= HIGH_WATER_BYTES && this.#put(message);
+  }
+
+  /**
+   * Settles when the other side has taken everything sent before this call: it answers a ping in its turn
+   * (RFC 6455, 5.5.3). One caller at a time. False when the connection is gone.
+   */
+  async taken(): Promise<boolean> {
+    const number = ++this.#pings;
+    if (this.#gone.signal.aborted || this.#socket?.ping(String(number)) === 0) return false;
+    this.#pong = { number, came: Promise.withResolvers() };
+    await this.#pong.came.promise;
+    return !this.#gone.signal.aborted;
   }
 
   /** What the other side sends, until the connection is gone. One reader. */
@@ -118,6 +132,12 @@ export class WebSocketConnection {
     this.#arrival?.resolve();
   }
 
+  /** Called by the listener. An answer to a later ping is one to all before it. */
+  ponged(payload: Uint8Array): void {
+    const number = Number(new TextDecoder().decode(payload));
+    if (this.#pong && number >= this.#pong.number) this.#pong.came.resolve();
+  }
+
   /** Called by the listener. */
   drained(): void {
     this.#drain?.resolve();
@@ -129,6 +149,7 @@ export class WebSocketConnection {
     this.#gone.abort();
     this.#closed.resolve(info);
     this.#arrival?.resolve();
+    this.#pong?.came.resolve();
     this.drained();
   }
 }

@@ -3,13 +3,15 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
 import { lstat, readFile as read, writeFile as write } from "node:fs/promises";
 import { join } from "node:path";
+import { pack } from "tar-stream";
 import { EngineError } from "../../src/engine/error.ts";
+import { unpackArchive } from "../../src/engine/files/archive-unpack.ts";
 import { makeDirectory } from "../../src/engine/files/directories.ts";
 import { findEntry, listDirectory } from "../../src/engine/files/list.ts";
 import { readFile } from "../../src/engine/files/read.ts";
 import { removeEntry } from "../../src/engine/files/remove.ts";
 import { writeFile, type WriteRequest } from "../../src/engine/files/write.ts";
-import { openEngine, refusal, type TestEngine } from "../support/engine.ts";
+import { openEngine, ready, refusal, type TestEngine } from "../support/engine.ts";
 
 const isRoot = process.getuid?.() === 0;
 const bytes = (text: string) => [new TextEncoder().encode(text)];
@@ -169,6 +171,28 @@ describe("writing", () => {
     }
   });
 
+  test.if(isRoot)(
+    "a disk that fills while an archive is unpacked is told, and nothing is changed",
+    async () => {
+      mkdirSync(at("small"));
+      if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "none", at("small")]).status !== 0) return;
+      try {
+        await put("small/file", "old");
+        const tar = pack();
+        for (const name of ["file", "dir/one", "dir/two"]) tar.entry({ name }, "x".repeat(2 ** 19));
+        tar.finalize();
+        const request = { path: "small", overwrite: true, maxEntries: 10, maxBytes: 2 ** 30 };
+        const unpacking = unpackArchive(host.engine.paths, request, tar as AsyncIterable<Uint8Array>);
+        expect(await refusal(unpacking)).toMatchObject({ code: "too_large", details: { reason: "ENOSPC" } });
+        expect(await text(at("small/file"))).toBe("old");
+        expect(readdirSync(at("small"))).toEqual(["file"]);
+        await put("small/again", "there is room again".repeat(1000));
+      } finally {
+        spawnSync("umount", [at("small")]);
+      }
+    },
+  );
+
   test.if(isRoot)("a read-only file system is told", async () => {
     mkdirSync(at("fixed"));
     if (spawnSync("mount", ["-t", "tmpfs", "-o", "ro", "none", at("fixed")]).status !== 0) return;
@@ -180,18 +204,6 @@ describe("writing", () => {
     } finally {
       spawnSync("umount", [at("fixed")]);
     }
-  });
-
-  test.if(isRoot)("what is made for another user belongs to that user", async () => {
-    await using other = await openEngine({ runAs: "nobody" });
-    chmodSync(join(other.workspace, ".."), 0o755);
-    const request = { path: "a/b", mode: undefined, overwrite: true, precondition: undefined };
-    await writeFile(other.engine.paths, request, bytes("x"));
-    await using made = await makeDirectory(other.engine.paths, "c/d");
-    expect(made.path).toEndWith("/c/d");
-    const uid = statSync(join(other.workspace, "a/b")).uid;
-    expect(uid).toBeGreaterThan(0);
-    for (const name of ["a", "c", "c/d"]) expect(statSync(join(other.workspace, name)).uid).toBe(uid);
   });
 });
 
@@ -290,6 +302,33 @@ describe("removing", () => {
     for (const path of ["/", ".", "..", `root${host.workspace}`])
       expect(await refusal(removeEntry(host.engine.paths, path))).toMatchObject({ code: "denied" });
     expect(await refusal(removeEntry(host.engine.paths, "none"))).toBeInstanceOf(EngineError);
+  });
+
+  test("a tree that is deeper than descriptors are held for is removed", async () => {
+    const deep = "d/".repeat(700);
+    mkdirSync(at(`tree/${deep}`), { recursive: true });
+    await write(at(`tree/${deep}file`), "x");
+    await removeEntry(host.engine.paths, "tree");
+    expect(readdirSync(host.workspace)).toEqual([]);
+  });
+
+  test("whoever puts a link in a directory's place meanwhile leads the daemon nowhere else", async () => {
+    const outside = join(host.home, "outside");
+    mkdirSync(outside);
+    for (let i = 0; i < 50; i++) await write(join(outside, String(i)), "x");
+    const swap = `mkdir -p t/d; touch t/d/a t/d/b; mv t/d t/old; ln -s ${outside} t/d; rm -rf t/old; rm -f t/d`;
+    await using swapping = await host.sh(`echo READY $$; while :; do ${swap}; done 2>/dev/null`);
+    await ready(swapping);
+    for (let round = 0; round < 300; round++)
+      await removeEntry(host.engine.paths, "t").catch((error: unknown) =>
+        expect(error).toBeInstanceOf(EngineError),
+      );
+    expect(readdirSync(outside)).toHaveLength(50);
+  });
+
+  test("what holds the daemon's own data is refused", async () => {
+    for (const path of [host.dataDirectory, join(host.dataDirectory, "private/staged")])
+      expect(await refusal(removeEntry(host.engine.paths, path))).toMatchObject({ code: "denied" });
   });
 
   test("a link is removed and not what it leads to", async () => {

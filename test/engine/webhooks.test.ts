@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Store } from "../../src/engine/store.ts";
@@ -345,6 +345,24 @@ describe("a database that cannot be written", () => {
     expect(new Set(bodies).size).toBe(2);
     expect(opened.queue.find("one")).toMatchObject({ state: "pending", attempts: 0 });
   });
+
+  test("takes on no callback, and keeps a result until it can be written down", async () => {
+    await using server = new HookServer();
+    await using opened = new Opened();
+    const target = { url: server.url, headers: {}, secret: undefined, headerPrefix: "X-Test-" };
+    const full = (on: string) =>
+      `CREATE TRIGGER full_${on} BEFORE ${on} ON deliveries BEGIN SELECT raise(ABORT, 'full'); END`;
+    opened.queue.register("one", target);
+    for (const on of ["INSERT", "UPDATE"]) opened.store.database.run(full(on));
+    expect(() => opened.queue.register("two", target)).toThrow("Cannot keep the callback: full");
+    notices.length = 0;
+    opened.queue.deliverWhen("one", Promise.resolve("the true result"));
+    await until(() => notices.length > 1);
+    expect(new Set(notices)).toEqual(new Set(["the result of a run cannot be kept for its webhook yet"]));
+    for (const on of ["INSERT", "UPDATE"]) opened.store.database.run(`DROP TRIGGER full_${on}`);
+    await opened.finished("one");
+    expect(server.received.map(({ body }) => body)).toEqual(["the true result"]);
+  });
 });
 
 describe("what may be called", () => {
@@ -456,6 +474,23 @@ describe("the database", () => {
     expect(notices).toEqual([expect.stringContaining("the database was damaged") as string]);
     expect(opened.queue.find("one")).toBeUndefined();
     expect(await putAside()).toHaveLength(1);
+  });
+
+  test("that is large is read through for damage when the last daemon did not close it", async () => {
+    const path = join(directory, "store.sqlite");
+    {
+      await using opened = new Opened({ targets: [] });
+      opened.send({ url: "http://127.0.0.1:9/" }, "large", "x".repeat(8 * 2 ** 20));
+    }
+    const file = await open(path, "r+");
+    await file.write(new Uint8Array(4096).fill(255), 0, 4096, 4096);
+    await file.close();
+    // As a daemon that was killed leaves it.
+    await Bun.write(`${path}-wal`, "");
+    notices.length = 0;
+    await using opened = new Opened();
+    expect(notices).toEqual([expect.stringContaining("the database was damaged") as string]);
+    expect(opened.queue.find("large")).toBeUndefined();
   });
 
   test("that a later version made is refused and left as it is", async () => {

@@ -15,18 +15,33 @@ export interface BackgroundFacts {
   readonly command: string;
 }
 
-/** A run that nobody waits for: it is asked about by its ids, also for a while after its end. */
+/** Who is told how a background process ended, although nobody waits on a connection. */
+export interface Audience {
+  /** What the audience knows it by. */
+  readonly executionId: ExecutionId;
+  /** Settles when its end has been told; until then what it printed is needed. */
+  readonly told: Promise<unknown>;
+}
+
+export function newExecutionId(): ExecutionId {
+  return `exec_${Bun.randomUUIDv7().replaceAll("-", "")}` as ExecutionId;
+}
+
+/** A run that no connection waits for: it is asked about by its ids, also for a while after its end. */
 export class BackgroundProcess {
   readonly id: ProcessId;
   readonly executionId: ExecutionId;
   readonly run: ProcessRun;
   readonly facts: BackgroundFacts;
+  /** Undefined: nobody is told its end unless they ask. */
+  readonly audience: Audience | undefined;
 
-  constructor(run: ProcessRun, facts: BackgroundFacts) {
+  constructor(run: ProcessRun, facts: BackgroundFacts, audience?: Audience) {
     this.id = named("proc", run.id) as ProcessId;
-    this.executionId = named("exec", run.id) as ExecutionId;
+    this.executionId = audience?.executionId ?? (named("exec", run.id) as ExecutionId);
     this.run = run;
     this.facts = facts;
+    this.audience = audience;
   }
 
   get outcome(): RunOutcome | undefined {
@@ -43,7 +58,7 @@ export class BackgroundProcess {
   }
 }
 
-/** The three names of one run differ in their first word only, so that log lines can be joined. */
+/** The names made from a run's own differ in their first word only, so that log lines can be joined. */
 function named(word: string, id: RunId): string {
   return id.replace(/^run_/, `${word}_`);
 }

@@ -1,5 +1,5 @@
 import type { ProcessRun } from "../process/process-run.ts";
-import { BackgroundProcess, type BackgroundFacts } from "./process.ts";
+import { BackgroundProcess, type Audience, type BackgroundFacts } from "./process.ts";
 
 export interface BackgroundOptions {
   /** How long a process is remembered after its end. */
@@ -25,12 +25,17 @@ export class BackgroundProcesses implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Takes a run over: from now on it is disposed here. */
-  add(run: ProcessRun, facts: BackgroundFacts): BackgroundProcess {
-    const process = new BackgroundProcess(run, facts);
+  /** Takes a run over: from now on it is disposed here, when its audience has been told its end. */
+  add(run: ProcessRun, facts: BackgroundFacts, audience?: Audience): BackgroundProcess {
+    const process = new BackgroundProcess(run, facts, audience);
     this.#processes.add(process);
-    void run.outcome.then(() => this.#remember(process));
+    void Promise.allSettled([run.outcome, audience?.told]).then(() => this.#remember(process));
     return process;
+  }
+
+  /** Asks those that run for nobody to end: it settles nothing to give them more time. */
+  endUnattended(): void {
+    for (const { run, audience } of this.#processes) if (!audience) void run.cancel("shutdown");
   }
 
   /** Newest first. */

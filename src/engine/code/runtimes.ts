@@ -1,11 +1,11 @@
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import nodeHooks from "../../../runtimes/node/hooks.mjs" with { type: "text" };
 import nodeMain from "../../../runtimes/node/main.cjs" with { type: "text" };
 import pythonForkServer from "../../../runtimes/python/forkserver.py" with { type: "text" };
 import pythonMain from "../../../runtimes/python/main.py" with { type: "text" };
+import { OwnDirectory } from "../own-directory.ts";
 
 /** The files that run inside interpreters; they travel inside the executable. */
 const FILES = {
@@ -17,16 +17,19 @@ const FILES = {
 
 export type RuntimeFile = keyof typeof FILES;
 
+const PREFIX = "sanderling-scratch-";
+
 /**
  * A directory of the engine's own for the files of runs. Its name cannot be guessed, so that nobody can put
  * files there first; others may pass through it but not list it.
  */
 export class Scratch implements AsyncDisposable {
   readonly path: string;
+  readonly #parent = tmpdir();
+  readonly #own = OwnDirectory.make(this.#parent, PREFIX, 0o711);
 
   constructor() {
-    this.path = mkdtempSync(join(tmpdir(), "sanderling-"));
-    chmodSync(this.path, 0o711);
+    this.path = this.#own.path;
     for (const [name, text] of Object.entries(FILES)) {
       const file = join(this.path, "runtimes", name);
       const directory = join(file, "..");
@@ -43,7 +46,12 @@ export class Scratch implements AsyncDisposable {
     return join(this.path, "runtimes", name);
   }
 
+  /** Removes the directories of daemons that were killed. @throws the system's error. */
+  async sweep(): Promise<void> {
+    for (const left of await OwnDirectory.abandoned(this.#parent, PREFIX)) await left[Symbol.asyncDispose]();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.path, { recursive: true, force: true });
+    await this.#own[Symbol.asyncDispose]();
   }
 }

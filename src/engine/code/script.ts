@@ -1,8 +1,12 @@
 import { lchownSync } from "node:fs";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../error.ts";
 import type { Environment } from "../environment.ts";
+import { fileCalls } from "../files/calls.ts";
+import { systemCode } from "../files/faults.ts";
+import { HeldDirectory } from "../files/held-directory.ts";
+import { removeTree } from "../files/remove-tree.ts";
 import type { RunId } from "../run.ts";
 import type { RunUser } from "../user.ts";
 import type { Argv, Language, LanguageId } from "./languages.ts";
@@ -66,9 +70,13 @@ export async function planScript(
   });
 }
 
-/** Removes what `planScript` wrote. */
+/** Removes what `planScript` wrote, also what the run's user has made of it. */
 export async function removeScript(scratch: Scratch, id: RunId): Promise<void> {
-  await rm(scriptDirectory(scratch, id), { recursive: true, force: true });
+  await using parent = await HeldDirectory.open(scratch.path, fileCalls(undefined));
+  await removeTree(parent, Buffer.from(id)).catch((error: unknown) => {
+    // Not every program has files.
+    if (systemCode(error) !== "ENOENT") throw error;
+  });
 }
 
 function scriptDirectory(scratch: Scratch, id: RunId): string {

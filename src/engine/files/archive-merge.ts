@@ -1,5 +1,4 @@
-import type { Stats } from "node:fs";
-import { lstat, rename } from "node:fs/promises";
+import type { BigIntStats } from "node:fs";
 import { EngineError } from "../error.ts";
 import { systemCode } from "./faults.ts";
 import type { HeldDirectory } from "./held-directory.ts";
@@ -15,7 +14,7 @@ interface Check {
  * @throws EngineError `exists` for what is in the way, `unsupported` for a directory on another file system.
  */
 export async function refuseConflicts(from: HeldDirectory, to: HeldDirectory, check: Check): Promise<void> {
-  const device = (await lstat(to.at("."))).dev;
+  const device = (await to.calls.lstat(to.at("."))).dev;
   await visit(from, to, async (isDirectory, name, there) => {
     const path = `${check.path}/${name}`;
     const details = { path };
@@ -36,17 +35,18 @@ export async function refuseConflicts(from: HeldDirectory, to: HeldDirectory, ch
   });
 }
 
-/** Moves everything to its place, whole directories at once where there is none yet. */
+/** Moves everything to its place, whole directories at once where there is none yet, for good. */
 export async function mergeInto(from: HeldDirectory, to: HeldDirectory): Promise<void> {
   await visit(from, to, async (isDirectory, _, there, move) => {
     if (there === undefined || !isDirectory) await move();
   });
+  await to.sync();
 }
 
 type Visit = (
   isDirectory: boolean,
   path: string,
-  there: Stats | undefined,
+  there: BigIntStats | undefined,
   move: () => Promise<void>,
 ) => Promise<void>;
 
@@ -55,17 +55,18 @@ async function visit(from: HeldDirectory, to: HeldDirectory, each: Visit, base =
   for (const entry of await from.entries()) {
     const { name } = entry;
     const there = await look(to, name);
-    await each(entry.isDirectory(), base + name, there, () => rename(from.at(name), to.at(name)));
+    await each(entry.isDirectory(), base + name, there, () => to.calls.rename(from.at(name), to.at(name)));
     if (!entry.isDirectory() || !there?.isDirectory()) continue;
     await using below = await from.directory(name);
     await using beside = await to.directory(name);
     await visit(below, beside, each, `${base}${name}/`);
+    await beside.sync();
   }
 }
 
-async function look(directory: HeldDirectory, name: string): Promise<Stats | undefined> {
+async function look(directory: HeldDirectory, name: string): Promise<BigIntStats | undefined> {
   try {
-    return await lstat(directory.at(name));
+    return await directory.calls.lstat(directory.at(name));
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw error;

@@ -36,7 +36,7 @@ const PERMISSION_BITS = 0o7777;
  */
 export async function packDirectory(paths: PathRules, path: string): Promise<PackedArchive> {
   const directory = await paths.openDirectory(path, "archive");
-  const root = new HeldDirectory(directory.handle);
+  const root = new HeldDirectory(directory.handle, paths.calls);
   try {
     const survey = await look(root);
     return { path: directory.path, ...survey, bytes: stream(root) };

@@ -24,7 +24,8 @@ export interface UnpackResult {
 /**
  * Unpacks a tar or tar.gz. Everything is first unpacked into a directory of its own beside what is there,
  * checked, and only then moved into place entry by entry, each in one step. So a bad archive, a full disk or a
- * client that leaves changes nothing; a daemon killed while it moves can leave a part of the entries in place.
+ * client that leaves changes nothing; a daemon killed while it moves can leave a part of the entries in place, each
+ * of them whole.
  * @throws EngineError `invalid` for what is no archive or would leave the directory, `too_large`, `exists`.
  */
 export async function unpackArchive(
@@ -35,8 +36,8 @@ export async function unpackArchive(
   const path = paths.resolve(request.path);
   try {
     const directory = await makeDirectory(paths, path);
-    await using target = new HeldDirectory(directory.handle);
-    await using tree = await StagedTree.make(target, paths.user);
+    await using target = new HeldDirectory(directory.handle, paths.calls);
+    await using tree = await StagedTree.make(target, paths.stagedNames.give(directory.realPath));
     const counts = { files: 0, directories: 0, links: 0, bytes: 0 };
     for await (const entry of readArchive(body, request)) await place(tree, entry, counts);
     await tree.finish();

@@ -1,11 +1,8 @@
-import { constants } from "node:fs";
-import { mkdir, open, readlink } from "node:fs/promises";
+import { readlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { EngineError } from "../error.ts";
 import { fileFault, systemCode } from "./faults.ts";
 import type { AbsolutePath, OpenEntry, PathRules } from "./paths.ts";
-
-const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 
 /** How to name something in an open directory so that it stays in that very directory, like `openat`. */
 export function inside({ handle }: Pick<OpenEntry, "handle">, name: string): string {
@@ -39,7 +36,7 @@ async function openExisting(
   missing: string[],
 ): Promise<OpenEntry> {
   try {
-    return await paths.openDirectory(path, "create");
+    return await paths.enterDirectory(path, "create");
   } catch (error) {
     const isMissing = error instanceof EngineError && error.code === "not_found";
     if (!isMissing || path === "/") throw fileFault(error, "create", wanted);
@@ -56,16 +53,11 @@ async function makeOne(
 ): Promise<OpenEntry> {
   const place = inside(above, name);
   try {
-    const isNew = await mkdir(place).then(
-      () => true,
-      (error: unknown) => {
-        if (systemCode(error) === "EEXIST") return false;
-        throw error;
-      },
-    );
-    const handle = await open(place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    await paths.calls.mkdir(place).catch((error: unknown) => {
+      if (systemCode(error) !== "EEXIST") throw error;
+    });
+    const handle = await paths.calls.enter(place);
     try {
-      if (isNew && paths.user) await handle.chown(paths.user.uid, paths.user.gid);
       const stats = await handle.stat({ bigint: true });
       const realPath = await readlink(`/proc/self/fd/${handle.fd}`);
       const path = paths.resolve(join(above.path, name));

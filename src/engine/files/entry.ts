@@ -1,5 +1,6 @@
 import type { BigIntStats } from "node:fs";
-import { refuseUnlessFile, type OpenEntry } from "./paths.ts";
+import { refuseUnlessFile } from "./kinds.ts";
+import type { OpenEntry } from "./paths.ts";
 
 export type EntryType = "file" | "directory" | "symlink" | "fifo" | "socket" | "device";
 
@@ -51,7 +52,7 @@ function modifiedAt({ mtimeMs }: BigIntStats): Date {
   return new Date(Number(mtimeMs));
 }
 
-function typeOf(stats: BigIntStats): EntryType {
+export function typeOf(stats: BigIntStats): EntryType {
   if (stats.isFile()) return "file";
   if (stats.isDirectory()) return "directory";
   if (stats.isSymbolicLink()) return "symlink";

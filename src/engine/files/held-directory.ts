@@ -1,5 +1,6 @@
 import { constants, type Dirent } from "node:fs";
-import { open, readdir, type FileHandle } from "node:fs/promises";
+import { readdir, type FileHandle } from "node:fs/promises";
+import type { FileCalls } from "./calls.ts";
 
 const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
@@ -10,13 +11,17 @@ const { O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 export class HeldDirectory implements AsyncDisposable {
   readonly #handle: FileHandle;
 
-  constructor(handle: FileHandle) {
+  /** @param calls How what is in it is used. */
+  constructor(
+    handle: FileHandle,
+    readonly calls: FileCalls,
+  ) {
     this.#handle = handle;
   }
 
   /** @throws the system's error, also when `path` ends in a symbolic link. */
-  static async open(path: string): Promise<HeldDirectory> {
-    return new HeldDirectory(await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  static async open(path: string | Buffer, calls: FileCalls): Promise<HeldDirectory> {
+    return new HeldDirectory(await calls.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), calls);
   }
 
   /** A path of one entry that leads there whatever happens to the directory's own path. */
@@ -24,14 +29,19 @@ export class HeldDirectory implements AsyncDisposable {
     return `/proc/self/fd/${this.#handle.fd}/${name}`;
   }
 
+  /** As `at`, for a name that need not be valid UTF-8. */
+  atBytes(name: Buffer): Buffer {
+    return Buffer.concat([Buffer.from(this.at("")), name]);
+  }
+
   /** @throws the system's error; ELOOP or ENOTDIR for a symbolic link. */
   directory(name: string): Promise<HeldDirectory> {
-    return HeldDirectory.open(this.at(name));
+    return HeldDirectory.open(this.at(name), this.calls);
   }
 
   /** Opens an entry for reading without following a link or waiting for a writer. */
   file(name: string): Promise<FileHandle> {
-    return open(this.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    return this.calls.open(this.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   }
 
   /** By name, in the order of their characters. */
@@ -40,8 +50,22 @@ export class HeldDirectory implements AsyncDisposable {
     return entries.sort((one, other) => (one.name < other.name ? -1 : 1));
   }
 
+  /** The bytes of all names, in no order. */
+  names(): Promise<Buffer[]> {
+    return readdir(this.at(""), { encoding: "buffer" });
+  }
+
   chmod(mode: number): Promise<void> {
     return this.#handle.chmod(mode);
+  }
+
+  utimes(accessed: Date, modified: Date): Promise<void> {
+    return this.#handle.utimes(accessed, modified);
+  }
+
+  /** Makes the names in it outlive a power cut. */
+  sync(): Promise<void> {
+    return this.#handle.sync();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
-import { lstat, open, readdir, stat } from "node:fs/promises";
+import { lstat, readdir } from "node:fs/promises";
 import { constants, type BigIntStats } from "node:fs";
+import type { FileCalls } from "./calls.ts";
 import { describeEntry, type Entry } from "./entry.ts";
 import { fileFault, systemCode } from "./faults.ts";
 import type { PathRules } from "./paths.ts";
@@ -30,7 +31,7 @@ const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
  */
 export async function listDirectory(paths: PathRules, request: ListRequest): Promise<Listing> {
   await using directory = await paths.openDirectory(request.path, "list");
-  const walk = new Walk(request.limit);
+  const walk = new Walk(paths.calls, request.limit);
   try {
     await walk.visit(`/proc/self/fd/${directory.handle.fd}`, directory.path, request.depth);
     return { path: directory.path, entries: walk.entries, truncated: walk.truncated };
@@ -43,7 +44,7 @@ export async function listDirectory(paths: PathRules, request: ListRequest): Pro
 export async function findEntry(paths: PathRules, path: string): Promise<Entry | undefined> {
   const resolved = paths.resolve(path);
   try {
-    const stats = await stat(resolved, { bigint: true });
+    const stats = await paths.calls.stat(resolved);
     return describeEntry(resolved.slice(resolved.lastIndexOf("/") + 1), resolved, stats);
   } catch (error) {
     if (["ENOENT", "ENOTDIR", "ELOOP"].includes(systemCode(error) ?? "")) return undefined;
@@ -55,10 +56,15 @@ class Walk {
   readonly entries: Entry[] = [];
   truncated = false;
 
-  constructor(private readonly limit: number) {}
+  constructor(
+    private readonly calls: FileCalls,
+    private readonly limit: number,
+  ) {}
 
   /** @param place Where the system finds it; `path` is its name for clients. */
   async visit(place: string, path: string, depth: number): Promise<void> {
+    // Asked once with the user's rights, so that all that follows may be asked at once with the daemon's.
+    await this.calls.lstat(`${place}/.`);
     // Bytes, because names need not be valid UTF-8 and could not be looked up as text then.
     const names = (await readdir(`${place}/`, { encoding: "buffer" })).sort((a, b) => Buffer.compare(a, b));
     for (let at = 0; at < names.length && !this.truncated; at += AT_ONCE) {
@@ -89,18 +95,26 @@ class Walk {
   }
 
   async #enter(place: Buffer, path: string, depth: number): Promise<void> {
-    const handle = await open(place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).catch((error: unknown) => {
-      // Closed to us, or gone since: it stays in the list without what is in it.
-      if (["EACCES", "ENOENT", "ENOTDIR", "ELOOP"].includes(systemCode(error) ?? "")) return undefined;
-      throw error;
-    });
+    const handle = await this.calls
+      .open(place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+      .catch((error: unknown) => {
+        if (isClosed(error)) return undefined;
+        throw error;
+      });
     if (handle === undefined) return;
     try {
       await this.visit(`/proc/self/fd/${handle.fd}`, path, depth);
+    } catch (error) {
+      if (!isClosed(error)) throw error;
     } finally {
       await handle.close();
     }
   }
+}
+
+/** Closed to us, or gone since: it stays in the list without what is in it. */
+function isClosed(error: unknown): boolean {
+  return ["EACCES", "ENOENT", "ENOTDIR", "ELOOP"].includes(systemCode(error) ?? "");
 }
 
 /** undefined for what has gone since the names were read. */

@@ -1,11 +1,13 @@
 import { constants, realpathSync, type BigIntStats } from "node:fs";
-import { open, readlink, realpath, stat, type FileHandle } from "node:fs/promises";
+import { readlink, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
-import { mayPass, mayRead } from "../access.ts";
 import { EngineError } from "../error.ts";
 import type { RunUser } from "../user.ts";
 import type { Workspace } from "../workspace.ts";
+import { fileCalls, type FileCalls } from "./calls.ts";
 import { fileFault, systemCode } from "./faults.ts";
+import { refuseSpecial, refuseUnlessFile } from "./kinds.ts";
+import type { StagedNames } from "./staged-names.ts";
 
 declare const absolute: unique symbol;
 /** A path that `PathRules.resolve` has checked. */
@@ -23,7 +25,8 @@ export interface PathRulesOptions {
   readonly allowedRoots: readonly string[];
   /** The daemon's own part of its data directory, which no client may name. */
   readonly privateDirectory: string;
-  /** Whom files belong to that are made here; undefined: the daemon's own user. */
+  readonly stagedNames: StagedNames;
+  /** Whose files these are: what is done with them is done with this user's rights; undefined: the daemon's own. */
   readonly user: RunUser | undefined;
 }
 
@@ -40,22 +43,19 @@ export interface OpenEntry extends AsyncDisposable {
 /** The one place that says which paths a client may name and what may be opened. */
 export class PathRules {
   readonly workspace: Workspace;
-  readonly user: RunUser | undefined;
+  /** How files are used: as the user whose files they are. */
+  readonly calls: FileCalls;
+  /** Names for what is not whole yet. */
+  readonly stagedNames: StagedNames;
+  readonly privateDirectory: string;
   readonly #roots: readonly string[];
-  readonly #private: string;
 
-  /**
-   * Code that runs as another user could plant symbolic links, and the daemon would follow them as root; so
-   * then, unless roots are named, they are the workspace, /tmp and that user's home, and what that user may not
-   * reach or read is refused.
-   */
-  constructor({ workspace, allowedRoots, privateDirectory, user }: PathRulesOptions) {
+  constructor({ workspace, allowedRoots, privateDirectory, user, stagedNames }: PathRulesOptions) {
     this.workspace = workspace;
-    this.user = user;
-    this.#private = realPathOf(privateDirectory);
-    const ofUser = user && user.uid !== 0 ? [workspace.path, "/tmp", user.home] : [];
-    const roots = allowedRoots.length > 0 ? allowedRoots : ofUser;
-    this.#roots = [...new Set(roots.flatMap((root) => [root, realPathOf(root)]))];
+    this.stagedNames = stagedNames;
+    this.calls = fileCalls(user);
+    this.privateDirectory = realPathOf(privateDirectory);
+    this.#roots = [...new Set(allowedRoots.flatMap((root) => [root, realPathOf(root)]))];
   }
 
   /**
@@ -79,7 +79,6 @@ export class PathRules {
     const entry = await this.open(path, O_RDONLY, "read");
     try {
       refuseUnlessFile(entry.stats, "read", entry.path);
-      if (this.user && !mayRead(entry.stats, this.user)) throw notForUser(entry.path, this.user);
       return entry;
     } catch (error) {
       await entry.handle.close();
@@ -87,23 +86,39 @@ export class PathRules {
     }
   }
 
-  /** Opens a directory. With `/proc/self/fd/N/name` things in it can be used, whatever happens to its path. */
+  /** Opens a directory whose entries may be listed. */
   openDirectory(path: string, action: string): Promise<OpenEntry> {
     return this.open(path, O_RDONLY | O_DIRECTORY, action);
+  }
+
+  /** Opens a directory to use what is in it: with `inside` that works whatever happens to its path. */
+  enterDirectory(path: string, action: string): Promise<OpenEntry> {
+    return this.#open(path, action, (real) => this.calls.enter(real));
+  }
+
+  /** @param flags Beside those that keep an open from waiting or from following a link. */
+  open(path: string, flags: number, action: string): Promise<OpenEntry> {
+    return this.#open(path, action, (real) =>
+      this.calls.open(real, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY),
+    );
   }
 
   /**
    * Opens and then looks at what was opened: what a path leads to may change between a look and an open, a
    * descriptor stays with its file.
    */
-  async open(path: string, flags: number, action: string): Promise<OpenEntry> {
+  async #open(
+    path: string,
+    action: string,
+    openReal: (real: string) => Promise<FileHandle>,
+  ): Promise<OpenEntry> {
     const resolved = this.resolve(path);
     let handle: FileHandle | undefined;
     try {
-      const real = await realpath(resolved);
+      const real = await this.calls.realpath(resolved);
       this.requireOrdinary(real, resolved, action);
-      refuseSpecial(await stat(real, { bigint: true }), action, resolved);
-      handle = await open(real, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+      refuseSpecial(await this.calls.stat(real), action, resolved);
+      handle = await openReal(real);
       const stats = await handle.stat({ bigint: true });
       refuseSpecial(stats, action, resolved);
       const realPath = await readlink(`/proc/self/fd/${handle.fd}`);
@@ -125,7 +140,6 @@ export class PathRules {
   /** @throws EngineError `denied` when the real place is outside the roots or inside a kernel tree. */
   requireOrdinary(real: string, path: AbsolutePath, action: string): void {
     this.#requireAllowed(real, path);
-    if (this.user && !mayPass(real, this.user)) throw notForUser(path, this.user);
     if (!KERNEL_TREES.some((tree) => isInside(real, tree))) return;
     throw new EngineError("denied", `Cannot ${action} ${path}: it is not a file but a door into the kernel`, {
       details: { path },
@@ -134,37 +148,9 @@ export class PathRules {
 
   #requireAllowed(real: string, path: AbsolutePath): void {
     const isAllowed = this.#roots.length === 0 || this.#roots.some((root) => isInside(real, root));
-    if (isAllowed && !isInside(real, this.#private)) return;
+    if (isAllowed && !isInside(real, this.privateDirectory)) return;
     throw new EngineError("denied", `Path not allowed: ${path}`, { details: { path } });
   }
-}
-
-/** The daemon could do it, as root, but the user whose sandbox this is could not. */
-function notForUser(path: string, { name }: RunUser): EngineError {
-  return new EngineError("denied", `Path not allowed: ${path} (closed to the user ${name})`, {
-    details: { path },
-  });
-}
-
-/** @throws EngineError `invalid` for a FIFO, a device or a socket, which could block for ever. */
-export function refuseSpecial(stats: BigIntStats, action: string, path: string): void {
-  const kind = kindOf(stats);
-  if (kind === "file" || kind === "directory") return;
-  throw new EngineError("invalid", `Cannot ${action} ${path}: it is a ${kind}`, { details: { path } });
-}
-
-/** As `refuseSpecial`, and no directory either. */
-export function refuseUnlessFile(stats: BigIntStats, action: string, path: string): void {
-  const kind = kindOf(stats);
-  if (kind === "file") return;
-  throw new EngineError("invalid", `Cannot ${action} ${path}: it is a ${kind}`, { details: { path } });
-}
-
-function kindOf(stats: BigIntStats): string {
-  if (stats.isFile()) return "file";
-  if (stats.isDirectory()) return "directory";
-  if (stats.isFIFO()) return "FIFO";
-  return stats.isSocket() ? "socket" : "device";
 }
 
 /** Whether a path is a directory or below it; both absolute and normal. */

@@ -46,7 +46,7 @@ export async function search(
   }
   const late = AbortSignal.timeout(query.timeoutMs);
   const mayEnter = (path: string) => isOrdinary(context.paths, path);
-  await using root = await HeldDirectory.open(place.root).catch((error: unknown) => {
+  await using root = await HeldDirectory.open(place.root, context.paths.calls).catch((error: unknown) => {
     throw fileFault(error, "search", query.path);
   });
   const filesSearched = await searchBuiltin(

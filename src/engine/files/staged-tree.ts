@@ -1,9 +1,11 @@
 import { constants } from "node:fs";
-import { lchown, link, lstat, lutimes, mkdir, open, rmdir, symlink, unlink, utimes } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { EngineError } from "../error.ts";
-import type { RunUser } from "../user.ts";
+import type { FileCalls } from "./calls.ts";
 import { systemCode } from "./faults.ts";
 import type { HeldDirectory } from "./held-directory.ts";
+import { emptyDirectory } from "./remove-tree.ts";
+import type { StagedName } from "./staged-names.ts";
 
 export interface Dress {
   readonly mode: number;
@@ -14,27 +16,39 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 /** A directory that its owner cannot use could not be moved, filled or removed. */
 const OWNER_BITS = 0o700;
 const NEW_DIRECTORY_MODE = 0o755;
+/** Files on their way to the disk at once: file systems write many together in the time of one. */
+const SYNCS_AT_ONCE = 32;
 
 /**
- * A tree that is made out of sight: in a hidden directory that only the daemon may enter, on the file system where
- * its parts are to go. Nothing in it is ever reached through a symbolic link, also not one of its own.
+ * A tree that is made out of sight: in a hidden directory that only its owner may enter, on the file system where
+ * its parts are to go. Nothing in it is ever reached through a symbolic link, also not one of its own. Everything
+ * is made with the rights of whoever it will belong to.
  */
 export class StagedTree implements AsyncDisposable {
   /** Directories on the way to the last entry, the root first: most entries are beside the one before. */
   readonly #open: { readonly name: string; readonly held: HeldDirectory }[] = [];
   readonly #dresses = new Map<string, { names: readonly string[]; dress: Dress }>();
 
+  readonly #syncs = new Syncs(SYNCS_AT_ONCE);
+  readonly #calls: FileCalls;
+
   private constructor(
     readonly root: HeldDirectory,
-    readonly name: string,
+    readonly name: StagedName,
     readonly parent: HeldDirectory,
-    readonly user: RunUser | undefined,
-  ) {}
+  ) {
+    this.#calls = root.calls;
+  }
 
-  static async make(parent: HeldDirectory, user: RunUser | undefined): Promise<StagedTree> {
-    const name = `.sanderling-${crypto.randomUUID()}.part`;
-    await mkdir(parent.at(name), { mode: OWNER_BITS });
-    return new StagedTree(await parent.directory(name), name, parent, user);
+  /** @param name For the hidden directory. @throws the system's error. */
+  static async make(parent: HeldDirectory, name: StagedName): Promise<StagedTree> {
+    try {
+      await parent.calls.mkdir(parent.at(name.name), OWNER_BITS);
+      return new StagedTree(await parent.directory(name.name), name, parent);
+    } catch (error) {
+      name.forget();
+      throw error;
+    }
   }
 
   async directory(names: readonly string[], dress: Dress): Promise<void> {
@@ -48,27 +62,28 @@ export class StagedTree implements AsyncDisposable {
     { mode, modified }: Dress,
     content: AsyncIterable<Uint8Array>,
   ): Promise<number> {
-    const file = await open(await this.#vacate(names), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+    const file = await this.#calls.open(await this.#vacate(names), flags, 0o600);
     try {
       let bytes = 0;
       for await (const piece of content) {
         for (let at = 0; at < piece.byteLength;) at += (await file.write(piece, at)).bytesWritten;
         bytes += piece.byteLength;
       }
-      if (this.user) await file.chown(this.user.uid, this.user.gid);
       await file.chmod(mode);
       if (modified) await file.utimes(modified, modified);
+      await this.#syncs.begin(file);
       return bytes;
-    } finally {
+    } catch (error) {
       await file.close();
+      throw error;
     }
   }
 
   async symlink(names: readonly string[], target: string, modified: Date | undefined): Promise<void> {
     const place = await this.#vacate(names);
-    await symlink(target, place);
-    if (this.user) await lchown(place, this.user.uid, this.user.gid);
-    if (modified) await lutimes(place, modified, modified);
+    await this.#calls.symlink(target, place);
+    if (modified) await this.#calls.lutimes(place, modified, modified);
   }
 
   /** @throws EngineError `invalid` when the target is no file of this tree. */
@@ -77,40 +92,48 @@ export class StagedTree implements AsyncDisposable {
     const parent = await this.#reach(target.slice(0, -1), target);
     try {
       const source = parent.at(target.at(-1) ?? "");
-      const stats = await lstat(source).catch(() => undefined);
+      const stats = await this.#calls.lstat(source).catch(() => undefined);
       if (!stats?.isFile()) throw noTarget(target);
-      await link(source, place);
+      await this.#calls.link(source, place);
     } finally {
       await parent[Symbol.asyncDispose]();
     }
   }
 
-  /** Gives directories their modes and times, the deepest first: what is made in one changes its time. */
+  /**
+   * Gives directories their modes and times, the deepest first: what is made in one changes its time. Then all of
+   * it is on the disk.
+   */
   async finish(): Promise<void> {
+    await this.#syncs.all();
     const dresses = [...this.#dresses.values()].sort((one, other) => other.names.length - one.names.length);
     for (const { names, dress } of dresses) {
       const held = await this.#enter(names);
       await held.chmod((dress.mode & 0o777) | OWNER_BITS);
-      if (dress.modified) await utimes(held.at("."), dress.modified, dress.modified);
+      if (dress.modified) await held.utimes(dress.modified, dress.modified);
+      await held.sync();
     }
     await this.#leave(0);
+    await this.root.sync();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#leave(0);
-    await empty(this.root);
+    await this.#syncs.all().catch(() => undefined);
+    await emptyDirectory(this.root);
     await this.root[Symbol.asyncDispose]();
-    await rmdir(this.parent.at(this.name)).catch((error: unknown) => {
+    await this.#calls.rmdir(this.parent.at(this.name.name)).catch((error: unknown) => {
       // Someone has moved or removed it; it is empty.
       if (systemCode(error) !== "ENOENT") throw error;
     });
+    this.name.forget();
   }
 
   /** The place of an entry, with nothing there. A later entry replaces an earlier one, as tar does. */
   async #vacate(names: readonly string[]): Promise<string> {
     const parent = await this.#enter(names.slice(0, -1));
     const place = parent.at(names.at(-1) ?? "");
-    await unlink(place).catch((error: unknown) => {
+    await this.#calls.unlink(place).catch((error: unknown) => {
       if (systemCode(error) !== "ENOENT") throw error;
     });
     return place;
@@ -131,8 +154,7 @@ export class StagedTree implements AsyncDisposable {
 
   async #make(parent: HeldDirectory, name: string, names: readonly string[]): Promise<HeldDirectory> {
     try {
-      await mkdir(parent.at(name), { mode: NEW_DIRECTORY_MODE });
-      if (this.user) await lchown(parent.at(name), this.user.uid, this.user.gid);
+      await this.#calls.mkdir(parent.at(name), NEW_DIRECTORY_MODE);
     } catch (error) {
       if (systemCode(error) !== "EEXIST") throw error;
     }
@@ -170,17 +192,37 @@ function noTarget(target: readonly string[]): EngineError {
   );
 }
 
-/** Removes everything in a directory without following a link, whoever changes it meanwhile. */
-async function empty(directory: HeldDirectory): Promise<void> {
-  for (const entry of await directory.entries()) {
-    if (entry.isDirectory()) {
-      const child = await directory.directory(entry.name);
-      try {
-        await empty(child);
-      } finally {
-        await child[Symbol.asyncDispose]();
-      }
-      await rmdir(directory.at(entry.name));
-    } else await unlink(directory.at(entry.name));
+/** Files on their way to the disk, no more than so many at once. Each is closed when it is there. */
+class Syncs {
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #most: number;
+  #failure: { readonly cause: unknown } | undefined;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** @throws what an earlier one failed with. */
+  async begin(file: FileHandle): Promise<void> {
+    while (this.#underWay.size >= this.#most) await Promise.race(this.#underWay);
+    if (this.#failure) throw this.#failure.cause;
+    const done = sync(file)
+      .catch((cause: unknown) => void (this.#failure ??= { cause }))
+      .finally(() => this.#underWay.delete(done));
+    this.#underWay.add(done);
+  }
+
+  /** @throws what the first that failed was refused with. */
+  async all(): Promise<void> {
+    await Promise.all(this.#underWay);
+    if (this.#failure) throw this.#failure.cause;
+  }
+}
+
+async function sync(file: FileHandle): Promise<void> {
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }

@@ -1,18 +1,22 @@
-import { constants, type BigIntStats } from "node:fs";
-import { access, lstat, realpath } from "node:fs/promises";
+import type { BigIntStats } from "node:fs";
 import { basename, dirname } from "node:path";
 import { EngineError } from "../error.ts";
 import { inside, makeDirectory } from "./directories.ts";
 import { etagOf, versionOf, type FileVersion } from "./entry.ts";
 import { fileFault, systemCode } from "./faults.ts";
-import { refuseUnlessFile, type AbsolutePath, type OpenEntry, type PathRules } from "./paths.ts";
+import { refuseUnlessFile } from "./kinds.ts";
+import type { AbsolutePath, OpenEntry, PathRules } from "./paths.ts";
 import { StagedFile } from "./staged-file.ts";
 import { Turns } from "./turns.ts";
 
 export interface WriteRequest {
   readonly path: string;
-  /** Permission bits; undefined: those of the file that is there, else 0644. */
+  /** Permission bits; undefined: those of the file that is there, else `newFileMode`. */
   readonly mode: number | undefined;
+  /** Default 0644. */
+  readonly newFileMode?: number;
+  /** Makes the new file ready, by its descriptor, before anybody sees it. */
+  readonly prepare?: (fd: number) => Promise<void>;
   /** Whether a file that is there may be replaced. */
   readonly overwrite: boolean;
   /** Asked with the ETag of what is there (undefined: nothing) right before it is replaced. */
@@ -41,8 +45,8 @@ export async function writeFile(
   const resolved = paths.resolve(request.path);
   try {
     await using target = await openTarget(paths, resolved);
-    requireAcceptable(await existing(target), request, resolved);
-    await using staged = await StagedFile.open(target.directory);
+    requireAcceptable(await existing(paths, target), request, resolved);
+    await using staged = await StagedFile.open(paths, target.directory);
     for await (const piece of content) await staged.append(piece);
     return await commit(paths, target, staged, request);
   } catch (error) {
@@ -62,8 +66,8 @@ export async function stageContent(
   const resolved = paths.resolve(path ?? `${paths.workspace.path}/file`);
   try {
     await using target = await openTarget(paths, resolved);
-    if (path !== undefined) await existing(target);
-    const staged = await StagedFile.open(target.directory);
+    if (path !== undefined) await existing(paths, target);
+    const staged = await StagedFile.open(paths, target.directory);
     try {
       for await (const piece of content) await staged.append(piece);
       return staged;
@@ -98,7 +102,7 @@ interface Target extends AsyncDisposable {
 }
 
 async function openTarget(paths: PathRules, path: AbsolutePath): Promise<Target> {
-  const real = await realpath(path).catch((error: unknown) => {
+  const real = await paths.calls.realpath(path).catch((error: unknown) => {
     if (["ENOENT", "ENOTDIR"].includes(systemCode(error) ?? "")) return path;
     throw error;
   });
@@ -120,9 +124,9 @@ function commit(
   request: WriteRequest,
 ): Promise<FileVersion> {
   return turns.take(`${target.directory.realPath}/${target.name}`, async () => {
-    const before = await existing(target);
+    const before = await existing(paths, target);
     requireAcceptable(before, request, target.path);
-    if (before) await access(inside(target.directory, target.name), constants.W_OK);
+    if (before) await paths.calls.requireWritable(inside(target.directory, target.name));
     const placed = await place(paths, target, staged, request, before);
     await using ours = placed === staged ? undefined : placed;
     return versionOf({ path: target.path, stats: await (ours ?? staged).handle.stat({ bigint: true }) });
@@ -134,14 +138,14 @@ async function place(
   paths: PathRules,
   { directory, name, path }: Target,
   staged: StagedFile,
-  { mode, overwrite }: WriteRequest,
+  { mode, overwrite, newFileMode = NEW_FILE_MODE, prepare }: WriteRequest,
   before: BigIntStats | undefined,
 ): Promise<StagedFile> {
-  const kept = before === undefined ? undefined : Number(before.mode) & PERMISSION_BITS;
   const dress = async (file: StagedFile) => {
-    await giveTo(file, before ?? paths.user);
+    if (before) await paths.calls.giveTo(file.handle, before);
     // After the owner, because giving a file away clears its set-id bits.
-    await file.handle.chmod(mode ?? kept ?? NEW_FILE_MODE);
+    await file.handle.chmod(mode ?? (before ? Number(before.mode) & PERMISSION_BITS : newFileMode));
+    await prepare?.(file.handle.fd);
     return file.place(directory, name, { replace: overwrite });
   };
   if (await dress(staged)) return staged;
@@ -151,18 +155,12 @@ async function place(
   throw new EngineError("unavailable", `Cannot write to ${path}: no new name can be made in its directory`);
 }
 
-/** Only root may give files away; then another's file becomes the daemon's user's, as with any editor. */
-async function giveTo(
-  { handle }: StagedFile,
-  owner: { uid: number | bigint; gid: number | bigint } | undefined,
-): Promise<void> {
-  if (owner === undefined || process.getuid?.() !== 0) return;
-  await handle.chown(Number(owner.uid), Number(owner.gid));
-}
-
-async function existing({ directory, name, path }: Target): Promise<BigIntStats | undefined> {
+async function existing(
+  { calls }: PathRules,
+  { directory, name, path }: Target,
+): Promise<BigIntStats | undefined> {
   try {
-    const stats = await lstat(inside(directory, name), { bigint: true });
+    const stats = await calls.lstat(inside(directory, name));
     if (stats.isSymbolicLink()) return undefined;
     refuseUnlessFile(stats, "write to", path);
     return stats;

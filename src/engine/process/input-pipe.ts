@@ -21,6 +21,7 @@ export class InputPipe implements Disposable {
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #state: InputState = "open";
+  #change: PromiseWithResolvers<void> | undefined;
 
   /**
    * @param fd The writing end, which must not block; closed by this.
@@ -68,6 +69,14 @@ export class InputPipe implements Disposable {
     if (this.#state !== "open") return;
     this.#state = "closing";
     if (this.#waitingBytes === 0) this.#close("closed");
+  }
+
+  /** Settles when at most half of what may wait does, or it is closed: for whoever has more than fits at once. */
+  async room(): Promise<void> {
+    while (this.#waitingBytes > INPUT_CAPACITY / 2) {
+      this.#change ??= Promise.withResolvers();
+      await this.#change.promise;
+    }
   }
 
   /** Throws away what waits. */
@@ -127,6 +136,7 @@ export class InputPipe implements Disposable {
         await writer.write(piece);
         await writer.flush();
         this.#waitingBytes = Math.max(0, this.#waitingBytes - piece.byteLength);
+        this.#wake();
       }
     } finally {
       await writer.end();
@@ -149,6 +159,12 @@ export class InputPipe implements Disposable {
     this.#state = state;
     this.#waiting = [];
     this.#waitingBytes = 0;
+    this.#wake();
     closeSync(this.#fd);
+  }
+
+  #wake(): void {
+    this.#change?.resolve();
+    this.#change = undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { open, rm } from "node:fs/promises";
+import { open, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { STREAMS, type Cursor, type RunEvent, type Stream } from "../run.ts";
 import { ByteLog, type LogSlice } from "./byte-log.ts";
@@ -130,6 +130,22 @@ export class Journal {
     return { offset: first.offset, bytes: parts.length === 1 ? first.bytes : Buffer.concat(parts) };
   }
 
+  /**
+   * Where a reader stands that has read so many bytes of both streams together. Of the oldest output of a run whose
+   * streams alternate very often the order is kept only roughly, and so is this.
+   */
+  locate(bytes: number): Cursor {
+    const at: Record<Stream, number> = { stdout: 0, stderr: 0 };
+    let left = bytes;
+    for (const { stream, end } of this.#segments) {
+      const length = Math.min(left, end - at[stream]);
+      at[stream] += length;
+      left -= length;
+      if (left === 0) break;
+    }
+    return at;
+  }
+
   /** Bytes still held, of both streams together. */
   get heldBytes(): number {
     return STREAMS.reduce((sum, stream) => sum + this.#logs[stream].end - this.#logs[stream].start, 0);
@@ -216,7 +232,7 @@ export class JournalReader {
 }
 
 /** A file with no name: it is gone when its descriptor closes, also after a crash, and nobody can open it. */
-async function openUnlinked(directory: string) {
+export async function openUnlinked(directory: string): Promise<FileHandle> {
   const path = join(directory, `journal-${Bun.randomUUIDv7()}`);
   const file = await open(path, "wx+", 0o600);
   await rm(path);

@@ -1,19 +1,36 @@
-import { dlopen, ptr } from "bun:ffi";
+import { dlopen, ptr, type Pointer } from "bun:ffi";
 import { closeSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { EngineError } from "../error.ts";
 
 /**
  * The few system calls that Bun does not offer. Linux on x64 and arm64, glibc and musl; the numbers below are
- * the same on both architectures (asm-generic).
+ * the same on both architectures (asm-generic) unless it says otherwise.
  */
 const CANDIDATES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"] as const;
 const SYS_PIDFD_SEND_SIGNAL = 424n;
 const SYS_PIDFD_OPEN = 434n;
+/** These differ (x64: its own table; arm64: asm-generic). */
+const SYS_SET_IDS =
+  process.arch === "x64"
+    ? { groups: 116n, user: 117n, group: 119n }
+    : { groups: 159n, user: 147n, group: 149n };
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 const F_SETFL = 4;
+const F_DUPFD_CLOEXEC = 1030;
 const FIONREAD = 0x541bn;
+const TCGETS = 0x5401n;
+const TCSETS = 0x5402n;
+const TIOCSWINSZ = 0x5414n;
+const TIOCGPTN = 0x8004_5430n;
+const TIOCSPTLCK = 0x4004_5431n;
+const TIOCSIG = 0x4004_5436n;
+/** The erase key takes a whole character, not the last byte of one. */
+const IUTF8 = 0x4000;
+/** More than the kernel's `struct termios` has on any architecture. */
+const TERMIOS_BYTES = 64;
+const POLLIN = 1;
 const PR_SET_DUMPABLE = 4;
 const PR_SET_CHILD_SUBREAPER = 36;
 /** As `ls -l /proc/PID/fd` shows it. */
@@ -24,6 +41,7 @@ const SOCK_SEQPACKET = 5;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const MSG_NOSIGNAL = 0x4000;
+const LOCK_EX_NB = 2 | 4;
 const MFD_CLOEXEC = 1;
 
 /** "Relative to the working directory", which an absolute path is not. */
@@ -36,7 +54,9 @@ const SYMBOLS = {
   linkat: { args: ["i32", "ptr", "i32", "ptr", "i32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
   ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
+  poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
   getpagesize: { args: [], returns: "i32" },
   socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   sendmsg: { args: ["i32", "ptr", "i32"], returns: "i64" },
@@ -158,11 +178,64 @@ export function linkOpenFile(fd: number, path: string): boolean {
   return libc().linkat(AT_FDCWD, ptr(from), AT_FDCWD, ptr(to), AT_SYMLINK_FOLLOW) === 0;
 }
 
+/** Locks an open file until it is closed or the daemon ends; false when another has it, or nobody can. */
+export function lockFile(fd: number): boolean {
+  return libc().flock(fd, LOCK_EX_NB) === 0;
+}
+
 const available = new Int32Array(1);
 
 /** How many bytes wait in a pipe to be read. */
 export function bytesWaiting(fd: number): number {
   return libc().ioctl(fd, FIONREAD, ptr(available)) === 0 ? (available[0] ?? 0) : 0;
+}
+
+/** Whether a read would give bytes at once. Of a terminal too, whose count of waiting bytes lags behind. */
+export function isReadable(fd: number): boolean {
+  // struct pollfd: the descriptor, what is asked, what is so.
+  const entry = new Int32Array([fd, POLLIN]);
+  return libc().poll(ptr(entry), 1n, 0) === 1 && ((entry[1] ?? 0) & (POLLIN << 16)) !== 0;
+}
+
+/** A second descriptor of the same open file. */
+export function duplicate(fd: number): number {
+  const copy = libc().fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) throw new EngineError("unavailable", "Cannot duplicate a descriptor: too many open files");
+  return copy;
+}
+
+/** Lets the other side of a new pseudo-terminal be opened. @returns Its number in `/dev/pts`. */
+export function unlockTerminal(fd: number): number {
+  const number = new Int32Array(1);
+  const isDone =
+    libc().ioctl(fd, TIOCSPTLCK, ptr(number)) === 0 && libc().ioctl(fd, TIOCGPTN, ptr(number)) === 0;
+  if (!isDone) throw new EngineError("unavailable", "Cannot open a pseudo-terminal: the kernel refused");
+  return number[0] ?? -1;
+}
+
+export interface TerminalSize {
+  /** Characters in a row, and rows. */
+  readonly cols: number;
+  readonly rows: number;
+}
+
+/** The kernel tells the programs in the foreground by SIGWINCH. */
+export function setTerminalSize(fd: number, { cols, rows }: TerminalSize): void {
+  libc().ioctl(fd, TIOCSWINSZ, ptr(new Uint16Array([rows, cols, 0, 0])));
+}
+
+/** Sends SIGINT, SIGQUIT or SIGTSTP to the foreground of the terminal; the kernel takes no others. */
+export function signalTerminal(fd: number, signal: "SIGINT" | "SIGQUIT" | "SIGTSTP"): boolean {
+  // The kernel reads this argument as a number.
+  return libc().ioctl(fd, TIOCSIG, constants.signals[signal] as Pointer) === 0;
+}
+
+/** Makes the kernel's line editing count characters of UTF-8. */
+export function setUtf8Editing(fd: number): void {
+  const settings = new Uint32Array(TERMIOS_BYTES / 4);
+  if (libc().ioctl(fd, TCGETS, ptr(settings)) !== 0) return;
+  settings[0] = (settings[0] ?? 0) | IUTF8;
+  libc().ioctl(fd, TCSETS, ptr(settings));
 }
 
 /** Makes orphans of the daemon's children its own children, instead of those of process 1. */
@@ -173,6 +246,34 @@ export function becomeSubreaper(): boolean {
 /** Closes `/proc/<daemon>/environ` and `mem` to other processes of the same user: secrets may be in there. */
 export function forbidInspection(): void {
   libc().prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n);
+}
+
+/** The identity that the kernel judges a thread's system calls by. */
+export interface ThreadIdentity {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+}
+
+/**
+ * Gives the calling thread, and no other, another effective identity; the real one stays, so that a thread of
+ * root can go back. Asked of the kernel directly: the C library's own functions change every thread.
+ * @returns false when the kernel refuses; what had been changed by then stays.
+ */
+export function setThreadIdentity(
+  { uid, gid, groups }: ThreadIdentity,
+  direction: "enter" | "leave",
+): boolean {
+  const { syscall } = libc();
+  const list = Uint32Array.from(groups);
+  const listed = groups.length === 0 ? 0n : BigInt(ptr(list));
+  const steps = [
+    () => syscall(SYS_SET_IDS.groups, BigInt(groups.length), listed, 0n, 0n),
+    () => syscall(SYS_SET_IDS.group, -1n, BigInt(gid), -1n, 0n),
+    () => syscall(SYS_SET_IDS.user, -1n, BigInt(uid), -1n, 0n),
+  ];
+  // Only root may change groups, so it is root's identity that goes last and comes back first.
+  return (direction === "enter" ? steps : steps.reverse()).every((step) => step() === 0n);
 }
 
 /** Collects one ended child by its own pid, never another's; false while it still runs. */

@@ -1,5 +1,5 @@
 import { closeSync } from "node:fs";
-import { bytesWaiting } from "./libc.ts";
+import { bytesWaiting, isReadable } from "./libc.ts";
 
 /** More than the runtime ever holds read but undelivered, so that "everything so far" is surely included. */
 const READ_AHEAD_BYTES = 1024 * 1024;
@@ -20,7 +20,7 @@ function collectGarbage(bytes: number): void {
 }
 
 /**
- * Reads one pipe to its end and hands every chunk on. Where the receiver returns a promise, reading pauses
+ * Reads one pipe, or the daemon's side of a terminal, to its end and hands every chunk on. Where the receiver returns a promise, reading pauses
  * until it settles; the pipe fills and the writing program waits.
  */
 export class PipeReader {
@@ -53,7 +53,7 @@ export class PipeReader {
     await nextTurn();
     const enough = this.#received + bytesWaiting(this.#fd) + READ_AHEAD_BYTES;
     while (!this.#isClosed && this.#received < enough) {
-      if (this.#waiting && bytesWaiting(this.#fd) === 0) return;
+      if (this.#waiting && !isReadable(this.#fd)) return;
       await this.#progress.promise;
       await nextTurn();
     }
@@ -78,6 +78,8 @@ export class PipeReader {
         if (wait) await wait;
         this.#advance();
       }
+    } catch (error) {
+      if (!isHangUp(error)) throw error;
     } finally {
       this.#isClosed = true;
       this.#advance();
@@ -93,6 +95,11 @@ export class PipeReader {
 
 function openReader(fd: number) {
   return Bun.file(fd).stream().getReader();
+}
+
+/** How a terminal says that nobody holds its other side any more. */
+function isHangUp(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EIO";
 }
 
 function nextTurn(): Promise<void> {

@@ -54,7 +54,8 @@ class PrestartedChild implements WaitingChild {
   discard(): void {
     if (this.#isTaken) return;
     this.#isTaken = true;
-    for (const fd of [this.#job, this.#child.stdout, this.#child.stderr]) closeSync(fd);
+    closeSync(this.#job);
+    this.#closeOutput();
     // It reads the end of its job, but may still be starting.
     void this.#enclosure.kill();
     void this.#child.exited.then(() => this.#enclosure.release());
@@ -67,11 +68,17 @@ class PrestartedChild implements WaitingChild {
       // A pipe holds 64 KiB and its reader waits: what is larger is refused before (`fitsPipe`).
       writeSync(this.#job, message);
     } catch {
-      for (const fd of [this.#child.stdout, this.#child.stderr]) closeSync(fd);
+      this.#closeOutput();
       throw new SpawnFailure("other", "the interpreter that was waiting has ended");
     } finally {
       closeSync(this.#job);
     }
     return this.#child;
+  }
+
+  #closeOutput(): void {
+    const { stdout, stderr } = this.#child;
+    closeSync(stdout);
+    if (stderr !== undefined) closeSync(stderr);
   }
 }

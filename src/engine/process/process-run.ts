@@ -14,6 +14,7 @@ import {
 import type { Containment, Enclosure, RunLimits } from "./containment.ts";
 import { InputPipe } from "./input-pipe.ts";
 import { Journal, JOURNAL_START, type JournalEntry, type JournalOptions } from "./journal.ts";
+import { setTerminalSize, signalTerminal, type TerminalSize } from "./libc.ts";
 import { PipeReader } from "./pipe-reader.ts";
 import { spawn, SpawnFailure, type Child, type ChildExit, type SpawnSpec } from "./spawn.ts";
 
@@ -26,6 +27,8 @@ export interface ProcessRunSpec extends Omit<SpawnSpec, "cgroup" | "gate" | "ope
   readonly timeoutMs?: number | undefined;
   /** A process that waits for its program, to be used instead of starting one. */
   readonly prepared?: PreparedChild | undefined;
+  /** Takes the output instead of the journal; what survivors print comes here too. A promise asks for a pause. */
+  readonly onOutput?: ((stream: Stream, bytes: Uint8Array) => Promise<void> | undefined) | undefined;
 }
 
 /** A first process that was made before its run was known. */
@@ -81,6 +84,8 @@ export class ProcessRun implements Run {
   #stop: Stop | undefined;
   readonly #graceOver: PromiseWithResolvers<void> = Promise.withResolvers();
   #outputBytes = 0;
+  /** The daemon's side of the run's terminal; the reader closes it. */
+  #terminal: number | undefined;
 
   /**
    * Starts at once. A program that cannot be started is a run that ended so, not an error.
@@ -99,10 +104,15 @@ export class ProcessRun implements Run {
     this.#readers = child
       ? [
           new PipeReader(child.stdout, (bytes) => this.#record("stdout", bytes)),
-          new PipeReader(child.stderr, (bytes) => this.#record("stderr", bytes)),
+          ...(child.stderr === undefined
+            ? []
+            : [new PipeReader(child.stderr, (bytes) => this.#record("stderr", bytes))]),
         ]
       : [];
-    if (child) void this.#supervise(child);
+    if (child) {
+      this.#terminal = spec.terminal && child.stdout;
+      void this.#supervise(child);
+    }
   }
 
   /** Whether its process had been waiting for it; else it was started for it. */
@@ -134,6 +144,11 @@ export class ProcessRun implements Run {
     await Promise.all(this.#readers.map((reader) => reader.closed));
   }
 
+  /** Settles when everything written before this call is in the journal, also while it runs. */
+  async drained(): Promise<void> {
+    await Promise.all(this.#readers.map((reader) => reader.drained()));
+  }
+
   /** Stops the whole tree; the first reason given is the one told. Settles with the true end. */
   cancel(reason: CancelReason): Promise<RunOutcome> {
     this.#requestStop({ cause: "cancelled", reason });
@@ -145,6 +160,21 @@ export class ProcessRun implements Run {
     if (this.#outcome) return false;
     this.#enclosure.signal(signal);
     return true;
+  }
+
+  /** Gives the run's terminal another size; false when it has none or it is closed. */
+  resize(size: TerminalSize): boolean {
+    if (this.#terminal === undefined || this.#readers.every((reader) => reader.isClosed)) return false;
+    setTerminalSize(this.#terminal, size);
+    return true;
+  }
+
+  /** Sends a signal to what is in the foreground of the run's terminal; false when that is not possible. */
+  signalForeground(signal: NodeJS.Signals): boolean {
+    const isKnown = signal === "SIGINT" || signal === "SIGQUIT" || signal === "SIGTSTP";
+    if (!isKnown || this.#terminal === undefined || this.#readers.every((reader) => reader.isClosed))
+      return false;
+    return signalTerminal(this.#terminal, signal);
   }
 
   /** Everything from `cursor` on, as it happens, up to and including the end; survivors print after that. */
@@ -203,7 +233,7 @@ export class ProcessRun implements Run {
   async #abandon(child: Child | undefined): Promise<void> {
     if (child) {
       closeSync(child.stdout);
-      closeSync(child.stderr);
+      if (child.stderr !== undefined) closeSync(child.stderr);
       if (child.stdin !== undefined) closeSync(child.stdin);
       await this.#enclosure.kill();
     }
@@ -220,9 +250,13 @@ export class ProcessRun implements Run {
     const limit = this.#spec.limits.outputBytes ?? Number.POSITIVE_INFINITY;
     const room = limit - this.#outputBytes;
     this.#outputBytes += bytes.byteLength;
-    if (bytes.byteLength <= room) return this.journal.append(stream, bytes);
+    if (bytes.byteLength <= room) return this.#keep(stream, bytes);
     this.#requestStop({ cause: "cancelled", reason: "output_limit" });
-    return room > 0 ? this.journal.append(stream, bytes.subarray(0, room)) : undefined;
+    return room > 0 ? this.#keep(stream, bytes.subarray(0, room)) : undefined;
+  }
+
+  #keep(stream: Stream, bytes: Uint8Array): Promise<void> | undefined {
+    return this.#spec.onOutput ? this.#spec.onOutput(stream, bytes) : this.journal.append(stream, bytes);
   }
 
   async #supervise(child: Child): Promise<void> {

@@ -4,7 +4,15 @@ import { resolve as resolvePath } from "node:path";
 import type { SignalName, StartFailure } from "../run.ts";
 import { mayExecute } from "../access.ts";
 import type { RunUser } from "../user.ts";
-import { createInputPipe, createMemoryFile, createOutputPipe, type Pipe } from "./libc.ts";
+import {
+  createInputPipe,
+  createMemoryFile,
+  createOutputPipe,
+  duplicate,
+  type Pipe,
+  type TerminalSize,
+} from "./libc.ts";
+import { openTerminal } from "./pseudo-terminal.ts";
 
 export interface SpawnSpec {
   /** The program and its arguments; the program is looked up in the PATH of `env`. */
@@ -22,6 +30,8 @@ export interface SpawnSpec {
   readonly openFiles?: number | undefined;
   /** Further descriptors of the daemon, which the program finds as 3, 4 and so on; they stay the caller's. */
   readonly descriptors?: readonly number[] | undefined;
+  /** The standard streams are a new terminal of this size, which controls the program's session. */
+  readonly terminal?: TerminalSize | undefined;
 }
 
 export interface ChildExit {
@@ -35,8 +45,9 @@ export interface Child {
   readonly pid: number;
   /** Descriptors to read, owned by the caller. */
   readonly stdout: number;
-  readonly stderr: number;
-  /** Descriptor to write without blocking, owned by the caller, where `stdin` was "open". */
+  /** Undefined where there is a terminal: it has one direction of output. */
+  readonly stderr: number | undefined;
+  /** Descriptor to write without blocking, owned by the caller, where `stdin` was "open" or is a terminal. */
   readonly stdin: number | undefined;
   /** Settles when the process has ended and been reaped; never rejects. */
   readonly exited: Promise<ChildExit>;
@@ -65,10 +76,10 @@ export function isLivingChild(pid: number): boolean {
  * @throws SpawnFailure when the program or the directory is not there or may not be used.
  */
 export function spawn(spec: SpawnSpec): Child {
-  const { stdin, stdout, stderr } = createStreams(spec);
+  const { stdin, stdout, stderr, terminal } = createStreams(spec);
   const { promise: exited, resolve } = Promise.withResolvers<ChildExit>();
   try {
-    const argv = withGate(spec, withUser(spec, withPreparation(spec)));
+    const argv = withGate(spec, withUser(spec, withPreparation(withTerminal(spec, terminal))));
     if (argv !== spec.argv) refuseMissing(spec);
     const child = Bun.spawn([...argv], {
       // The directory is entered before the user is switched: as root, every one would open.
@@ -101,7 +112,7 @@ export function spawn(spec: SpawnSpec): Child {
     return { pid: child.pid, stdout: stdout.readFd, stderr: stderr.readFd, stdin: stdin?.writeFd, exited };
   } catch (cause) {
     closeSync(stdout.readFd);
-    closeSync(stderr.readFd);
+    if (stderr.readFd !== undefined) closeSync(stderr.readFd);
     if (stdin?.writeFd !== undefined) closeSync(stdin.writeFd);
     throw explain(spec, cause);
   } finally {
@@ -115,10 +126,13 @@ interface Streams {
   /** Only an open one has an end to write. */
   readonly stdin: { readonly readFd: number; readonly writeFd?: number } | undefined;
   readonly stdout: Pipe;
-  readonly stderr: Pipe;
+  readonly stderr: Partial<Pipe> & Pick<Pipe, "writeFd">;
+  /** The path of the program's side. */
+  readonly terminal?: string;
 }
 
 function createStreams(spec: SpawnSpec): Streams {
+  if (spec.terminal !== undefined) return createTerminal(spec.terminal, spec.user);
   const made: number[] = [];
   const pipe = (create: () => Pipe) => {
     const created = create();
@@ -130,6 +144,28 @@ function createStreams(spec: SpawnSpec): Streams {
     if (spec.stdin === undefined) return { stdin: undefined, stdout, stderr };
     if (spec.stdin === "open") return { stdin: pipe(createInputPipe), stdout, stderr };
     return { stdin: { readFd: createMemoryFile(spec.stdin) }, stdout, stderr };
+  } catch (error) {
+    made.forEach((fd) => closeSync(fd));
+    throw error;
+  }
+}
+
+function createTerminal(size: TerminalSize, user: RunUser | undefined): Streams {
+  const { daemonFd, programFd, path } = openTerminal(size, user?.uid);
+  const made = [daemonFd, programFd];
+  const copy = (fd: number) => {
+    const created = duplicate(fd);
+    made.push(created);
+    return created;
+  };
+  try {
+    return {
+      // Descriptors of their own, because each stream is closed by itself.
+      stdin: { readFd: programFd, writeFd: copy(daemonFd) },
+      stdout: { readFd: daemonFd, writeFd: copy(programFd) },
+      stderr: { writeFd: copy(programFd) },
+      terminal: path,
+    };
   } catch (error) {
     made.forEach((fd) => closeSync(fd));
     throw error;
@@ -167,6 +203,15 @@ function withGate({ gate, descriptors = [] }: SpawnSpec, argv: readonly string[]
   return gate === undefined
     ? argv
     : ["/bin/sh", "-c", `read -r _ <&${fd}; exec "$@" ${fd}<&-`, "sh", ...argv];
+}
+
+/**
+ * The runtime starts the child as the leader of a new session; the first terminal that such a one opens controls
+ * it, which is what makes Ctrl-C and job control work.
+ */
+function withTerminal(spec: SpawnSpec, path: string | undefined): SpawnSpec {
+  if (path === undefined) return spec;
+  return { ...spec, argv: ["/bin/sh", "-c", 'exec <>"$1"; shift; exec "$@"', "sh", path, ...spec.argv] };
 }
 
 /** What only the user of the run may do, in a shell that then becomes the program. */

@@ -62,12 +62,19 @@ export function answerError(
   const { status, code, isFault } = answerOf(error);
   const message = isFault
     ? `Internal error; quote the request id ${requestId} to whoever runs this daemon`
-    : error instanceof Error
-      ? error.message
-      : "";
+    : messageOf(error);
   // The clients read `code` and `message`; the reference server answers 401 with `error` alone (1.3).
   const body = { code, message, ...(status === 401 ? { error: message } : {}) };
   return { status, body, headers: error instanceof HttpFault ? error.headers : {}, isFault };
+}
+
+/** Clients and their users know how these messages begin (1.5). */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return "";
+  const kind = error instanceof HttpFault ? error.kind : undefined;
+  if (kind === "invalid_json") return `error parsing request, MAYBE invalid body format. ${error.message}`;
+  if (kind === "invalid_input") return `invalid request, validation error ${error.message}`;
+  return error.message;
 }
 
 function answerOf(error: unknown): Answer & { readonly isFault: boolean } {

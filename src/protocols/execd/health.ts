@@ -1,4 +1,5 @@
 import { route } from "./context.ts";
+import { emptyReply } from "./empty.ts";
 
 /** contracts/opensandbox-execd.md, 4. */
 export const healthRoutes = [
@@ -12,8 +13,3 @@ export const healthRoutes = [
     handle: () => emptyReply(),
   }),
 ];
-
-/** A client library reads an empty answer only when its length is told (1.6). */
-function emptyReply(): Response {
-  return new Response(null, { status: 200, headers: { "Content-Length": "0" } });
-}

@@ -3,9 +3,15 @@ import { HostPolicy } from "../../http/host-policy.ts";
 import type { Fetch } from "../../http/listen.ts";
 import type { Route } from "../../http/route.ts";
 import { authenticate } from "./auth.ts";
+import { commandRoutes } from "./commands.ts";
+import { oneCommandRoutes } from "./command-one.ts";
 import type { Credential, ExecdContext } from "./context.ts";
 import { answerError } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
+import { allFileRoutes } from "./mounts.ts";
+import { proxyRoutes } from "./proxy.ts";
+import { interruptRoutes } from "./interrupt.ts";
+import { ptyRoutes } from "./pty.ts";
 import { readQuery } from "./query.ts";
 
 export interface ExecdOptions {
@@ -17,7 +23,7 @@ export interface ExecdOptions {
 
 /** The OpenSandbox Execution API as one application: its table of routes is the table of contents. */
 export function createExecdApi(context: ExecdContext, options: ExecdOptions): Fetch {
-  return createApp({
+  const app = createApp({
     ...options,
     routes: execdRoutes(),
     context,
@@ -28,8 +34,29 @@ export function createExecdApi(context: ExecdContext, options: ExecdOptions): Fe
     readQuery,
     answerError,
   });
+  return (request, upgrade) => withoutLastSlash(request) ?? app(request, upgrade);
+}
+
+/** As the reference server, which sends clients to the path without it (contracts/opensandbox-execd.md, 1.1). */
+function withoutLastSlash({ method, url }: Request): Response | undefined {
+  const { pathname, search } = new URL(url);
+  if (pathname === "/" || !pathname.endsWith("/") || pathname.startsWith("/proxy/")) return undefined;
+  // A path that begins with two slashes would be another host's.
+  const path = `/${pathname.replace(/^\/+|\/+$/g, "")}`;
+  return new Response(null, {
+    status: method === "GET" ? 301 : 307,
+    headers: { Location: path + search, "Content-Length": "0" },
+  });
 }
 
 export function execdRoutes(): readonly Route<ExecdContext>[] {
-  return [...healthRoutes];
+  return [
+    ...healthRoutes,
+    ...commandRoutes,
+    ...interruptRoutes,
+    ...oneCommandRoutes,
+    ...ptyRoutes,
+    ...allFileRoutes,
+    ...proxyRoutes,
+  ];
 }

@@ -7,9 +7,8 @@ import { describeRun } from "./result.ts";
 
 type AsyncResult = z.output<typeof asyncResult>;
 
-/** The body of a callback, made once: every attempt sends the same bytes. Frees the run. */
-export async function resultBody(id: string, starting: ProcessRun, maxBytes: number): Promise<string> {
-  await using run = starting;
+/** The body of a callback, made once: every attempt sends the same bytes. */
+export async function resultBody(id: string, run: ProcessRun, maxBytes: number): Promise<string> {
   const outcome = await run.outcome;
   const result = await describeRun(run, outcome, maxBytes);
   return JSON.stringify({ ...headOf(id, outcome.end), ...result } satisfies AsyncResult);

@@ -1,9 +1,11 @@
+import { newExecutionId } from "../../engine/background/process.ts";
 import { languageNamed } from "../../engine/engine.ts";
 import { EngineError } from "../../engine/error.ts";
 import type { WebhookTarget } from "../../engine/webhooks/target-request.ts";
 import type { WebhookQueue } from "../../engine/webhooks/queue.ts";
 import { describeAsync, lostBody, resultBody } from "./async-result.ts";
 import { asyncRequest, asyncStarted, asyncState, executionId } from "./async-schema.ts";
+import { codeFacts } from "./background.ts";
 import { route } from "./context.ts";
 import { toRunRequest } from "./run-request.ts";
 import { errorBody } from "./schema.ts";
@@ -30,7 +32,7 @@ export const asyncRoutes = [
       const language = languageNamed(body.language);
       const target = targetOf(body);
       await engine.webhooks.check(target);
-      const id = `exec_${Bun.randomUUIDv7().replaceAll("-", "")}`;
+      const id = newExecutionId();
       request.note({ language: language.id, executionId: id });
       // Registered first: should the daemon be killed from here on, the callback says so.
       engine.webhooks.register(id, target);
@@ -38,7 +40,9 @@ export const asyncRoutes = [
         const place = toRunRequest(body, body.timeout ?? DEFAULT_SECONDS);
         const run = await engine.startCode({ ...place, language, code: body.code });
         request.note({ runId: run.id });
-        engine.webhooks.deliverWhen(id, resultBody(id, run, maxOutputBytes));
+        const result = resultBody(id, run, maxOutputBytes);
+        engine.background.add(run, codeFacts(language.id, body.code), { executionId: id, told: result });
+        engine.webhooks.deliverWhen(id, result);
       } catch (error) {
         engine.webhooks.withdraw(id);
         throw error;

@@ -19,6 +19,13 @@ export async function authenticate(
       return;
     case "page":
       return checkPage(headers, bearer, context);
+    case "ticket":
+      // A token, where there is one, says more than a ticket does.
+      if (bearer === undefined && context.tickets.isOffered(request)) {
+        context.tickets.admit(request);
+        return;
+      }
+      return authenticate(request, "token", context);
     case "token":
       if (bearer !== undefined) return context.tokens.check(bearer);
       if (apiKey !== undefined) {

@@ -41,11 +41,7 @@ export const backgroundRoutes = [
       const language = languageNamed(body.language);
       request.note({ language: language.id });
       const run = await context.engine.startCode({ ...toBackgroundRequest(body), language, code: body.code });
-      return started(run, request, context, {
-        name: nameOf(body.name, language.id),
-        language: language.id,
-        command: shorten(body.code.trim().split("\n", 1)[0] ?? ""),
-      });
+      return started(run, request, context, codeFacts(language.id, body.code, body.name));
     },
   }),
 
@@ -92,6 +88,12 @@ function toBackgroundRequest(body: Omit<Body, "command" | "args">) {
     ...toRunRequest(body, body.timeout ?? DEFAULT_SECONDS),
     keepStdinOpen: body.stdin_open ?? false,
   };
+}
+
+/** @param name What a client calls it; default: its language. */
+export function codeFacts(language: string, code: string, name?: string | null): BackgroundFacts {
+  const command = shorten(code.trim().split("\n", 1)[0] ?? "");
+  return { name: nameOf(name, language), language, command };
 }
 
 /** Client libraries send every line as `bash -c line`; the line is what a person knows it by. */

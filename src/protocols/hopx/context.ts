@@ -1,4 +1,5 @@
 import type { Engine } from "../../engine/engine.ts";
+import type { Tickets } from "../../http/tickets.ts";
 import type { Tokens } from "../../http/tokens.ts";
 import type { UrlSigner } from "../../http/url-signer.ts";
 import { routesFor } from "../../http/route.ts";
@@ -7,6 +8,8 @@ import { routesFor } from "../../http/route.ts";
 export interface HopxContext {
   readonly engine: Engine;
   readonly tokens: Tokens;
+  /** Stand-ins for tokens, for browsers. */
+  readonly tickets: Tickets;
   readonly apiKey: string;
   readonly sandboxId: string;
   readonly version: string;
@@ -20,15 +23,17 @@ export interface HopxContext {
   /** Makes and checks addresses that work without a token. */
   readonly urlSigner: UrlSigner;
   readonly cancelOnDisconnect: boolean;
+  /** How long a run that may be resumed goes on when its last client has gone, in milliseconds. */
+  readonly streamKeepMs: number;
   /** How long tokens last that the sandbox's own entry hands out. */
   readonly tokenTtlSeconds: number;
 }
 
 /**
  * The credentials a row of the table can ask for: `token` is a Bearer JWT (or the API key, which a client
- * library sends as long as it has no token), `api_key` the key of the sandbox's own entry, `page` a token that
- * a browser may also send as the password of HTTP Basic.
+ * library sends as long as it has no token), `ticket` that or a ticket made for this path, `api_key` the key of the
+ * sandbox's own entry, `page` a token that a browser may also send as the password of HTTP Basic.
  */
-export type Credential = "none" | "token" | "api_key" | "page";
+export type Credential = "none" | "token" | "ticket" | "api_key" | "page";
 
 export const route = routesFor<HopxContext>();

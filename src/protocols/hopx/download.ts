@@ -1,54 +1,9 @@
 import { basename } from "node:path";
 import { versionOf } from "../../engine/files/entry.ts";
 import type { OpenEntry } from "../../engine/files/paths.ts";
-import { attachment, namesEtag, parseRange } from "../../http/range.ts";
-
-/**
- * The runtime opens a file that it is to send when the answer reaches it, in the same turn of the event loop;
- * until then ours is held open.
- */
-const HELD_MS = 1000;
+import { answerFile } from "../../http/file-answer.ts";
 
 /** The bytes of an open file, or the range asked for. Takes the file over and closes it. */
 export async function answerDownload(entry: OpenEntry, request: Request): Promise<Response> {
-  let isLent = false;
-  try {
-    const { size, etag, modified } = versionOf(entry);
-    const headers: Record<string, string> = {
-      "Content-Type": "application/octet-stream",
-      "Content-Disposition": attachment(basename(entry.path)),
-      "X-Content-Type-Options": "nosniff",
-      "Accept-Ranges": "bytes",
-      "Last-Modified": modified.toUTCString(),
-      ETag: etag,
-    };
-    if (isUnchanged(request.headers, etag, modified)) return new Response(null, { status: 304, headers });
-    const range = isRangeWanted(request.headers, etag) && parseRange(request.headers.get("range"), size);
-    const { start, end } = range || { start: 0, end: size };
-    if (range) headers["Content-Range"] = `bytes ${start}-${end - 1}/${size}`;
-    const status = range ? 206 : 200;
-    if (request.method === "HEAD" || start === end)
-      return new Response(null, { status, headers: { ...headers, "Content-Length": String(end - start) } });
-    isLent = true;
-    // Through the open file and not by its path, which may lead elsewhere by now.
-    const file = Bun.file(`/proc/self/fd/${entry.handle.fd}`);
-    return new Response(file.slice(start, end), { status, headers });
-  } finally {
-    if (isLent) setTimeout(() => void entry.handle.close(), HELD_MS);
-    else await entry.handle.close();
-  }
-}
-
-/** If-None-Match rules; without it, If-Modified-Since (RFC 9110, 13.2.2). */
-function isUnchanged(headers: Headers, etag: string, modified: Date): boolean {
-  const known = headers.get("if-none-match");
-  if (known !== null) return namesEtag(known, etag, "weak");
-  const since = Date.parse(headers.get("if-modified-since") ?? "");
-  return Math.floor(modified.getTime() / 1000) * 1000 <= since;
-}
-
-/** A range of another content than the one the client has the beginning of would make a broken file. */
-function isRangeWanted(headers: Headers, etag: string): boolean {
-  const condition = headers.get("if-range");
-  return condition === null || namesEtag(condition, etag, "strong");
+  return answerFile({ ...versionOf(entry), handle: entry.handle, name: basename(entry.path) }, request);
 }

@@ -90,6 +90,7 @@ export function answerError(
     timestamp: new Date().toISOString(),
     ...(retry === undefined ? {} : { retry_after: retry }),
     ...(error instanceof HopxRefusal ? error.fields : {}),
+    ...missingOf(error),
   };
   const headers = {
     ...(error instanceof HttpFault ? error.headers : {}),
@@ -103,6 +104,12 @@ const FILE_CODES: Readonly<Partial<Record<EngineErrorCode, string>>> = {
   not_found: "FILE_NOT_FOUND",
   exists: "FILE_ALREADY_EXISTS",
 };
+
+/** What a machine without a desktop wants; a library reads it from the details, another from the body. */
+function missingOf(error: unknown): { missing_dependencies: string[] } | undefined {
+  const missing = error instanceof EngineError ? error.details["missing_dependencies"] : undefined;
+  return Array.isArray(missing) ? { missing_dependencies: missing.map(String) } : undefined;
+}
 
 function fileOf(error: unknown): string | undefined {
   const path = error instanceof EngineError ? error.details["path"] : undefined;
@@ -120,6 +127,8 @@ function withoutMisleadingPath(text: string, path: string): string {
 function answerOf(error: unknown): Answer {
   if (error instanceof EngineError) {
     const answer = ENGINE_ANSWERS[error.code];
+    // Never 501 or 503, which libraries send again twice (11).
+    if (missingOf(error)) return { ...answer, code: "DESKTOP_NOT_AVAILABLE" };
     const code = fileOf(error) === undefined ? undefined : FILE_CODES[error.code];
     return code === undefined ? answer : { ...answer, code };
   }

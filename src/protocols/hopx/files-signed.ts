@@ -7,7 +7,7 @@ import { answerDownload } from "./download.ts";
 import { HopxRefusal } from "./errors.ts";
 import { signedQuery, signRequest, signResult } from "./files-more-schema.ts";
 import { fileWritten } from "./files-schema.ts";
-import { answerWritten } from "./files.ts";
+import { answerWritten } from "./file-answers.ts";
 import { errorBody } from "./schema.ts";
 import { toWriteRequest } from "./write-request.ts";
 

@@ -9,6 +9,7 @@ import { asyncRoutes, deliverLost } from "./async.ts";
 import { authenticate } from "./auth.ts";
 import { route, type Credential, type HopxContext } from "./context.ts";
 import { cacheRoutes } from "./cache.ts";
+import { desktopRoutes } from "./desktop.ts";
 import { envRoutes } from "./env.ts";
 import { answerError } from "./errors.ts";
 import { backgroundRoutes } from "./background.ts";
@@ -21,7 +22,9 @@ import { killRoutes } from "./kill.ts";
 import { readQuery } from "./query.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
 import { anyObject } from "./schema.ts";
+import { streamRoutes } from "./stream.ts";
 import { systemProcessRoutes } from "./system-processes.ts";
+import { ticketRoutes } from "./tickets.ts";
 
 export interface HopxOptions {
   readonly allowedHosts: readonly string[];
@@ -54,11 +57,14 @@ export function hopxRoutes(version: string): readonly Route<HopxContext>[] {
     ...oneBackgroundRoutes,
     ...killRoutes,
     ...systemProcessRoutes,
+    ...streamRoutes,
     ...envRoutes,
     ...cacheRoutes,
     ...fileRoutes,
     ...filesMoreRoutes,
+    ...desktopRoutes,
     ...aboutRoutes(() => endpointsOf(api)),
+    ...ticketRoutes(() => api),
     ...sandboxRoutes,
   ];
   return [...api, ...documentRoutes(api, version)];
@@ -79,6 +85,7 @@ function describe(routes: readonly Route<HopxContext>[], version: string): Promi
     description: "The HopX VM Agent API, served by Sanderling.",
     securitySchemes: {
       token: { name: "token", scheme: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+      ticket: { name: "token", scheme: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
       api_key: { name: "apiKey", scheme: { type: "apiKey", in: "header", name: "X-API-Key" } },
     },
   });

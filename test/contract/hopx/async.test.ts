@@ -45,6 +45,70 @@ async function unusedPort(): Promise<number> {
 const bodyOf = (hook: ReceivedHook | undefined) =>
   JSON.parse(hook?.body ?? "null") as Answer & { status: string };
 
+interface Listed extends Answer {
+  readonly process_id: string;
+  readonly execution_id: string;
+  readonly status: string;
+}
+
+async function listed(id: unknown, on = daemon): Promise<Listed | undefined> {
+  const { processes } = (await (await on.fetch("/execute/processes")).json()) as { processes: Listed[] };
+  return processes.find(({ execution_id }) => execution_id === id);
+}
+
+describe("an asynchronous run among the processes", () => {
+  test("is listed by the execution id that was answered, while it runs and after its end", async () => {
+    await using hooks = new HookServer();
+    const code = "print('printed')\nimport os, time\nwhile not os.path.exists('end'): time.sleep(0.02)";
+    const { body } = await daemon.post("/execute/async", { code, callback_url: hooks.url });
+    const id = body["execution_id"];
+    expect(await listed(id)).toMatchObject({
+      status: "running",
+      name: "python",
+      command: "print('printed')",
+    });
+    await Bun.write(join(daemon.workspace, "end"), "");
+    await delivered(id);
+    expect(await listed(id)).toMatchObject({ status: "completed", exit_code: 0, stdout: "printed\n" });
+    const one = await daemon.fetch(`/execute/processes/${String(id)}`);
+    expect(await one.json()).toMatchObject({ execution_id: id, stdout: "printed\n" });
+  });
+
+  test("is killed by that id, and the callback says so", async () => {
+    await using hooks = new HookServer();
+    const request = { code: "exec sleep 600", language: "bash", callback_url: hooks.url };
+    const { body } = await daemon.post("/execute/async", request);
+    const id = String(body["execution_id"]);
+    const killed = await daemon.post(`/execute/kill/${id}`, {});
+    expect(killed).toMatchObject({
+      status: 200,
+      body: { execution_id: id, status: "killed", was_running: true },
+    });
+    await delivered(id);
+    expect(bodyOf(hooks.received[0])).toMatchObject({
+      execution_id: id,
+      status: "failed",
+      end: { cause: "cancelled", description: "cancelled (requested)" },
+    });
+    expect(await listed(id)).toMatchObject({ status: "killed" });
+  });
+
+  test("is told with all it printed even where nothing of those that have ended is remembered", async () => {
+    await using hooks = new HookServer();
+    const env = { ...FAST, SANDERLING_BACKGROUND_KEEP_COUNT: "0" };
+    await using forgetful = await TestDaemon.start({ env });
+    const code = "seq 1 100000";
+    const { body } = await forgetful.post("/execute/async", {
+      code,
+      language: "bash",
+      callback_url: hooks.url,
+    });
+    await delivered(body["execution_id"], forgetful);
+    expect(bodyOf(hooks.received[0]).stdout).toHaveLength(588_895);
+    await until(async () => (await listed(body["execution_id"], forgetful)) === undefined);
+  });
+});
+
 describe("POST /execute/async", () => {
   test("answers at once and sends the result to the callback URL with the documented fields", async () => {
     await using hooks = new HookServer();
@@ -359,5 +423,24 @@ describe("a daemon that is killed", () => {
     await stopped.post("/execute/async", { code: "sleep 600", language: "bash", callback_url: hooks.url });
     expect(await stopped.stop()).toBe(0);
     expect(bodyOf(hooks.received[0])).toMatchObject({ status: "failed", end: { cause: "cancelled" } });
+  });
+
+  test("an orderly stop gives what still runs its time, because a callback is waited for", async () => {
+    await using hooks = new HookServer();
+    const env = { ...FAST, SANDERLING_SHUTDOWN_GRACE_MS: "3600000" };
+    await using stopped = await TestDaemon.start({ env });
+    const code = "touch ready; while [ ! -e go ]; do sleep 0.05; done; echo done";
+    await stopped.post("/execute/async", { code, language: "bash", callback_url: hooks.url });
+    await until(() => Bun.file(join(stopped.workspace, "ready")).exists());
+    const end = stopped.stop();
+    await until(() =>
+      fetch(`${stopped.url}/ping`).then(
+        () => undefined,
+        () => true,
+      ),
+    );
+    await Bun.write(join(stopped.workspace, "go"), "");
+    expect(await end).toBe(0);
+    expect(bodyOf(hooks.received[0])).toMatchObject({ status: "completed", stdout: "done\n" });
   });
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmod } from "node:fs/promises";
+import { join } from "node:path";
 import { readStat } from "../../../src/engine/process/proc.ts";
 import { CLIENT_PYTHON, runProgram } from "../../support/clients.ts";
 import { TEST_API_KEY, TestDaemon, type Answer } from "../../support/daemon.ts";
@@ -8,8 +9,8 @@ import { until } from "../../support/engine.ts";
 setDefaultTimeout(60_000);
 
 const FOREVER = "exec sleep 600";
-/** What runs for ever would be given its time when the daemon stops. */
-const HASTY = { SANDERLING_SHUTDOWN_GRACE_MS: "50" };
+/** An hour for what somebody waits for; a test that waits for it fails. */
+const PATIENT = { SANDERLING_SHUTDOWN_GRACE_MS: "3600000" };
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -201,7 +202,7 @@ describe("GET /execute/processes", () => {
     const old = { SANDERLING_BACKGROUND_KEEP_MS: "1" };
     const thin = { SANDERLING_BACKGROUND_KEEP_BYTES: "150000" };
     const kept = async (env: Record<string, string>) => {
-      await using other = await TestDaemon.start({ env: { ...env, ...HASTY } });
+      await using other = await TestDaemon.start({ env: { ...env, ...PATIENT } });
       const running = await start(FOREVER, { name: "running" }, other);
       for (let i = 1; i <= 4; i++) {
         const { process_id } = await start("head -c 60000 /dev/zero", { name: String(i) }, other);
@@ -347,7 +348,7 @@ describe("killing", () => {
   });
 
   test.skipIf(process.getuid?.() !== 0)("a process of the user that runs have is not", async () => {
-    await using other = await TestDaemon.start({ env: { SANDERLING_RUN_AS: "nobody", ...HASTY } });
+    await using other = await TestDaemon.start({ env: { SANDERLING_RUN_AS: "nobody", ...PATIENT } });
     await chmod(other.directory, 0o755);
     const { process_id } = await start("env -i setsid sleep 620 & echo $!", {}, other);
     const { stdout } = await get(`/execute/processes/${process_id}/wait`, other);
@@ -621,9 +622,28 @@ test("the example does what it says", async () => {
   expect(stdout).toBe("4\n4\ncompleted\ngot one\n\ngot two\nbye\n\nkilled\n");
 });
 
-test("background processes end with the daemon", async () => {
-  const other = await TestDaemon.start({ env: HASTY });
-  const { pid } = await start(FOREVER, {}, other);
-  await other[Symbol.asyncDispose]();
-  expect(isAlive(pid)).toBe(false);
+describe("when the daemon is stopped", () => {
+  test("background processes end with it and do not hold it up", async () => {
+    await using other = await TestDaemon.start({ env: PATIENT });
+    const { pid } = await start(FOREVER, {}, other);
+    expect(await other.stop()).toBe(0);
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  test("they are asked to end at once, and killed when they do not, while a client waits for its run", async () => {
+    await using other = await TestDaemon.start({ env: { ...PATIENT, SANDERLING_KILL_GRACE_MS: "200" } });
+    const there = (name: string) => Bun.file(join(other.workspace, name)).exists();
+    const polite = `trap 'touch asked; exit 0' TERM; touch ready; while :; do sleep 0.05; done`;
+    await start(polite, {}, other);
+    const stubborn = await start(`trap '' TERM; touch ready2; while :; do sleep 600; done`, {}, other);
+    const waiting = "touch ready3; while [ ! -e go ]; do sleep 0.05; done; echo done";
+    const waited = other.post("/commands/run", { command: waiting, timeout: 300 });
+    await until(async () => (await Promise.all(["ready", "ready2", "ready3"].map(there))).every(Boolean));
+    const stopped = other.stop();
+    await until(() => there("asked"));
+    await until(() => !isAlive(stubborn.pid));
+    await Bun.write(join(other.workspace, "go"), "");
+    expect((await waited).body).toMatchObject({ success: true, stdout: "done\n" });
+    expect(await stopped).toBe(0);
+  });
 });

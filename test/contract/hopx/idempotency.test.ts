@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -150,6 +151,38 @@ describe("an idempotency key", () => {
     const { status } = await daemon.post("/commands/run", { command: "true" }, keyed("k".repeat(255)));
     expect(status).toBe(200);
   });
+});
+
+describe("on a disk that the run itself fills", () => {
+  test.if(process.getuid?.() === 0)(
+    "the first request gets the true result, and a repeat runs nothing",
+    async () => {
+      const data = await mkdtemp(join(tmpdir(), "sanderling-data-"));
+      if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m", "none", data]).status !== 0) return;
+      try {
+        await using full = await TestDaemon.start({ env: { SANDERLING_DATA_DIR: data } });
+        const fill = `head -c 64M /dev/zero > ${data}/fill`;
+        const { path, request } = counting("filled", `${fill}; seq 1 20000`, full);
+        const first = await full.post("/commands/run", request, keyed("filled"));
+        expect([first.status, first.body.success]).toEqual([200, true]);
+        expect(first.body.stderr).toContain("No space left");
+        expect(first.body.stdout.slice(-6)).toBe("20000\n");
+        const again = await full.post("/commands/run", request, keyed("filled"));
+        expect([again.status, again.body["details"]]).toEqual([409, { idempotency: "lost" }]);
+        const other = await full.post("/commands/run", { command: "echo free" });
+        expect(other.body.stdout).toBe("free\n");
+        expect(await linesOf(path)).toBe(1);
+        await rm(join(data, "fill"));
+        const room = await full.post("/commands/run", { command: "echo room" }, keyed("room"));
+        expect(room.body.stdout).toBe("room\n");
+        await full.stop();
+        expect(await full.log).toContain("the answer to an idempotency key could not be kept");
+      } finally {
+        spawnSync("umount", [data]);
+        await rm(data, { recursive: true, force: true });
+      }
+    },
+  );
 });
 
 describe("after a restart", () => {

@@ -433,4 +433,48 @@ describe("run as, started by another user than root (needs root and setpriv to t
     expect(await serving.stop()).toBe(0);
     await rm(root, { recursive: true });
   });
+
+  test.skipIf(!CAN_START_AS_NOBODY)("says what the system does not permit it to change", async () => {
+    const root = await reachableDirectory();
+    await chmod(root, 0o777);
+    await mkdir(join(root, "fixed"));
+    await writeFile(join(root, "fixed/file"), "old");
+    await using daemon = await TestDaemon.start({
+      command: AS_NOBODY,
+      env: { ...placedIn(root), HOME: "/", PATH, TMPDIR: await temporaryIn(root) },
+    });
+    for (const name of ["new", "file"]) {
+      const path = join(root, "fixed", name);
+      const form = new FormData();
+      form.append("path", path);
+      form.append("file", new Blob(["x"]), "x");
+      const answers = [
+        await daemon.fetch("/files/write", { method: "POST", body: JSON.stringify({ path, content: "x" }) }),
+        await daemon.fetch("/files/upload", { method: "POST", body: form }),
+      ];
+      for (const answer of answers)
+        expect([answer.status, await answer.json()]).toEqual([
+          403,
+          expect.objectContaining({
+            code: "FORBIDDEN",
+            message: `Cannot write to ${path}: permission denied`,
+            path,
+            details: { path, reason: "EACCES" },
+          }) as object,
+        ]);
+    }
+    const removed = await daemon.fetch(`/files/remove?path=${root}/fixed/file`, { method: "DELETE" });
+    expect([removed.status, ((await removed.json()) as Answer).message]).toEqual([
+      403,
+      `Cannot remove ${root}/fixed/file: permission denied`,
+    ]);
+    const made = await daemon.post("/files/mkdir", { path: join(root, "fixed/a/b") });
+    expect([made.status, made.body.message]).toEqual([
+      403,
+      `Cannot create ${root}/fixed/a/b: permission denied`,
+    ]);
+    expect(await Bun.file(join(root, "fixed/file")).text()).toBe("old");
+    await daemon.stop();
+    await rm(root, { recursive: true });
+  });
 });

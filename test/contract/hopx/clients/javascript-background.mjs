@@ -30,7 +30,7 @@ assert.equal(started.status, "running");
 
 const running = await until(async () => {
   const one = await listed(started.process_id);
-  return one.stdout === "" ? undefined : one;
+  return one.stdout.endsWith("\n") ? one : undefined;
 });
 assert.equal(running.stdout, "hello /tmp\n");
 assert.deepEqual(

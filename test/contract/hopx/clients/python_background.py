@@ -43,7 +43,7 @@ def synchronous():
     assert started["process_id"].startswith("proc_"), started
     assert started["execution_id"].startswith("exec_"), started
     check(started["status"], "running")
-    one = until(lambda: (found := listed(started["process_id"]))["stdout"] and found)
+    one = until(lambda: (found := listed(started["process_id"]))["stdout"].endswith("\n") and found)
     check((one["name"].lower(), one["status"], one["stdout"]), ("sleeper", "running", "hello\n"))
     # As the cookbook prints them.
     for every in sandbox.list_processes():

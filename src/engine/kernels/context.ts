@@ -1,0 +1,333 @@
+import { EngineError } from "../error.ts";
+import { describeEnd, type RunEnd, type RunUsage } from "../run.ts";
+import type { KernelMessage } from "../jupyter/kernel-message.ts";
+import { Interruption } from "./interruption.ts";
+import type { Kernel } from "./kernel.ts";
+import type { KernelKind } from "./kernel-kind.ts";
+import { KernelRun, type ExecuteRequest, type KernelRunOptions } from "./kernel-run.ts";
+import type { KernelRequest } from "./kernel-request.ts";
+import { Queue } from "./queue.ts";
+import { RawOutput } from "./raw-output.ts";
+
+export type ContextState = "starting" | "idle" | "busy" | "restarting" | "dead";
+
+export interface ContextOptions {
+  readonly id: string;
+  readonly kind: KernelKind;
+  /** Absolute. */
+  readonly cwd: string;
+  /** Gives a kernel in the directory and environment of the context. */
+  readonly acquire: (signal: AbortSignal) => Promise<Kernel>;
+  readonly run: KernelRunOptions;
+  /** Runs that may wait for their turn. */
+  readonly queueLength: number;
+  /** From an interrupt until the kernel must be idle, in milliseconds; then it is restarted. */
+  readonly interruptGraceMs: number;
+  /** Told whenever it begins or ends to be idle. */
+  readonly onActivity: () => void;
+}
+
+/** Why a kernel was ended by us, as its run is told. */
+interface Sentence {
+  readonly name: string;
+  readonly message: string;
+}
+
+/** A language with state: one kernel, and the runs that are executed in it one after the other. */
+export class KernelContext implements AsyncDisposable {
+  readonly id: string;
+  readonly language: string;
+  readonly cwd: string;
+  readonly createdAt = new Date();
+  readonly #options: ContextOptions;
+  readonly #queue: Queue<KernelRun>;
+  /** Aborted when the context is deleted. */
+  readonly #life = new AbortController();
+  #state: ContextState = "starting";
+  #kernel: Kernel | undefined;
+  #raw: RawOutput | undefined;
+  /** Of the run under way. */
+  #interruption: Interruption | undefined;
+  #run: KernelRun | undefined;
+  #isDraining = false;
+  #replacing: Promise<void> | undefined;
+  /** Why a kernel was ended by us. */
+  readonly #sentences = new WeakMap<Kernel, Sentence>();
+  #death: RunEnd | undefined;
+  #executions = 0;
+  #restarts = 0;
+  #lastActivityAt = new Date();
+
+  constructor(options: ContextOptions) {
+    this.#options = options;
+    this.id = options.id;
+    this.language = options.kind.language;
+    this.cwd = options.cwd;
+    this.#queue = new Queue(options.queueLength);
+  }
+
+  get state(): ContextState {
+    return this.#state;
+  }
+
+  /** Runs that wait for their turn. */
+  get queued(): number {
+    return this.#queue.length;
+  }
+
+  /** Runs whose turn has come so far. */
+  get executions(): number {
+    return this.#executions;
+  }
+
+  /** How often the kernel was replaced by a fresh one, and its variables were lost. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** When a run was last asked for, begun or ended. */
+  get lastActivityAt(): Date {
+    return this.#lastActivityAt;
+  }
+
+  /** Of the kernel; undefined when there is none just now. */
+  get pid(): number | undefined {
+    return this.#state === "dead" ? undefined : this.#kernel?.pid;
+  }
+
+  /** Of the kernel since its start. */
+  get usage(): RunUsage | undefined {
+    return this.#kernel?.process.usage;
+  }
+
+  /** How the kernel ended by itself; undefined while it lives. */
+  get death(): RunEnd | undefined {
+    return this.#death;
+  }
+
+  /** Starts the kernel. @throws EngineError as `startKernel`. */
+  async open(): Promise<void> {
+    try {
+      const kernel = await this.#options.acquire(this.#life.signal);
+      if (this.#life.signal.aborted) await kernel[Symbol.asyncDispose]();
+      this.#life.signal.throwIfAborted();
+      this.#attach(kernel);
+    } catch (error) {
+      this.#bury({ cause: "could_not_start", reason: "other", message: messageOf(error) });
+      throw error;
+    }
+  }
+
+  /**
+   * Executes code when its turn comes.
+   * @throws EngineError `busy` when too many wait, `gone` when the kernel has died, `invalid` for a timeout
+   * that is none.
+   */
+  execute(request: ExecuteRequest): Promise<KernelRun> {
+    try {
+      return Promise.resolve(this.#enqueue(request));
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /**
+   * Interrupts the run under way; when the kernel is not idle after the grace it is restarted.
+   * @throws EngineError `gone` when the kernel has died, also of the interrupt.
+   */
+  async interrupt(): Promise<"interrupted" | "restarted" | "idle"> {
+    if (this.#death) throw this.#gone("interrupt");
+    if (this.#interruption === undefined) return "idle";
+    const how = await this.#interrupt(this.#interruption);
+    if (how === "died") throw this.#gone("interrupt");
+    return how;
+  }
+
+  /** Replaces the kernel by a fresh one: variables are lost, and so are the runs under way and waiting. */
+  async restart(): Promise<void> {
+    await this.#replace({ name: "KernelRestarted", message: "The kernel was restarted on request" });
+  }
+
+  /** Takes no new runs; what runs or waits ends by itself, or is cancelled when it is late. */
+  async drain(late: AbortSignal): Promise<void> {
+    this.#isDraining = true;
+    const runs = [...(this.#run ? [this.#run] : []), ...this.#queue.items];
+    const cancelAll = () => runs.forEach((run) => void run.cancel("shutdown"));
+    if (late.aborted) cancelAll();
+    else late.addEventListener("abort", cancelAll, { once: true });
+    await Promise.all(runs.map((run) => run.outcome));
+  }
+
+  /** Ends the kernel, and with it the runs under way and waiting. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#life.abort();
+    const kernel = this.#kernel;
+    if (kernel) this.#sentences.set(kernel, { name: "ContextDeleted", message: "The context was deleted" });
+    this.#bury({ cause: "cancelled", reason: "requested" });
+    await kernel?.[Symbol.asyncDispose]();
+  }
+
+  #enqueue(request: ExecuteRequest): KernelRun {
+    if (this.#death) throw this.#gone("execute code in");
+    if (this.#isDraining)
+      throw new EngineError("unavailable", "Cannot start a run: the daemon is shutting down");
+    if (this.#queue.isFull)
+      throw new EngineError(
+        "busy",
+        `Cannot execute code in context ${this.id}: ${this.#queue.length} runs wait already, which is the limit`,
+      );
+    const run = new KernelRun(this, request, this.#options.run);
+    this.#queue.push(run);
+    void run.stopRequested.then((stop) => this.#queue.remove(run) && run.finish(stop));
+    this.#touch();
+    void this.#work();
+    return run;
+  }
+
+  async #work(): Promise<void> {
+    while (this.#state === "idle" && this.#kernel) {
+      const run = this.#queue.shift();
+      if (run === undefined) return;
+      this.#state = "busy";
+      this.#executions++;
+      this.#touch();
+      this.#run = run;
+      await this.#execute(this.#kernel, run);
+      this.#touch();
+    }
+  }
+
+  async #execute(kernel: Kernel, run: KernelRun): Promise<void> {
+    const request = this.#send(kernel, run);
+    if (request) {
+      const interruption = new Interruption(kernel, request, this.#options.interruptGraceMs);
+      this.#interruption = interruption;
+      await Promise.race([request.finished, kernel.died, run.stopRequested]);
+      const end = await this.#conclude(kernel, run, request, interruption);
+      this.#becomeIdle();
+      run.finish(end);
+    } else this.#becomeIdle();
+  }
+
+  #send(kernel: Kernel, run: KernelRun): KernelRequest | undefined {
+    run.begin(kernel);
+    this.#raw?.aim(run);
+    const { code, silent = false } = run.request;
+    try {
+      return kernel.execute(code, { silent, allowStdin: run.takesInput }, (said) => run.hear(said));
+    } catch (error) {
+      run.finish({ cause: "lost", message: messageOf(error) });
+      return undefined;
+    }
+  }
+
+  /** How a run ended of which the first fact is known: it is finished, its kernel died, or it is to stop. */
+  async #conclude(
+    kernel: Kernel,
+    run: KernelRun,
+    request: KernelRequest,
+    interruption: Interruption,
+  ): Promise<RunEnd> {
+    const { stop } = run;
+    if (stop && !request.isFinished && !kernel.death) await this.#interrupt(interruption);
+    if (request.isFinished) await this.#raw?.flush();
+    else this.#tellDeath(kernel, run);
+    if (stop) return stop;
+    if (request.isFinished) return endOf(run, await request.finished);
+    if (this.#sentences.has(kernel) || !kernel.death) return { cause: "cancelled", reason: "requested" };
+    return kernel.death.end;
+  }
+
+  async #interrupt(interruption: Interruption): Promise<"interrupted" | "restarted" | "died"> {
+    const how = await interruption.outcome();
+    if (how !== "stubborn") return how;
+    const seconds = this.#options.interruptGraceMs / 1000;
+    const message = `The kernel did not stop within ${seconds} s of an interrupt and was restarted: its variables are lost`;
+    await this.#replace({ name: "KernelRestarted", message });
+    return "restarted";
+  }
+
+  #tellDeath(kernel: Kernel, run: KernelRun): void {
+    const how = kernel.death ? describeEnd(kernel.death.end) : "was ended";
+    const { name, message } = this.#sentences.get(kernel) ?? {
+      name: "KernelDied",
+      message: `The kernel ${how} during this run: its variables are lost`,
+    };
+    run.fail(name, message);
+  }
+
+  /** Once, however many ask for it at the same time. */
+  #replace(sentence: Sentence): Promise<void> {
+    return (this.#replacing ??= this.#swap(sentence).finally(() => {
+      this.#replacing = undefined;
+    }));
+  }
+
+  async #swap(sentence: Sentence): Promise<void> {
+    if (this.#death) throw this.#gone("restart");
+    this.#state = "restarting";
+    this.#restarts++;
+    this.#loseQueue(`${sentence.message}, before the turn of this run came`);
+    const old = this.#kernel;
+    if (old) this.#sentences.set(old, sentence);
+    this.#kernel = undefined;
+    await old?.[Symbol.asyncDispose]();
+    await this.open();
+  }
+
+  #attach(kernel: Kernel): void {
+    this.#kernel = kernel;
+    this.#raw = kernel.kind.forwardsOutput ? undefined : new RawOutput(kernel.process);
+    this.#state = "idle";
+    void kernel.died.then(({ end }) => this.#kernel === kernel && this.#bury(end));
+    this.#touch();
+    void this.#work();
+  }
+
+  #becomeIdle(): void {
+    this.#run = undefined;
+    this.#interruption = undefined;
+    if (this.#state === "busy") this.#state = "idle";
+  }
+
+  #bury(end: RunEnd): void {
+    if (this.#death) return;
+    this.#death = end;
+    this.#state = "dead";
+    this.#loseQueue(`The kernel ${describeEnd(end)} before the turn of this run came`);
+    // What it started ends with it.
+    void this.#kernel?.[Symbol.asyncDispose]();
+    this.#touch();
+  }
+
+  #loseQueue(message: string): void {
+    for (const run of this.#queue.clear()) run.finish({ cause: "lost", message });
+  }
+
+  #touch(): void {
+    this.#lastActivityAt = new Date();
+    this.#options.onActivity();
+  }
+
+  #gone(what: string): EngineError {
+    const how = this.#death ? describeEnd(this.#death) : "is gone";
+    return new EngineError("gone", `Cannot ${what} context ${this.id}: its kernel ${how}`, {
+      details: { death: this.#death },
+    });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** How a run ended that the kernel is through with. */
+function endOf(run: KernelRun, said: KernelMessage | "lost"): RunEnd {
+  const reply = said !== "lost" && said.type === "execute_reply" ? said : undefined;
+  if (reply?.status === "ok") return { cause: "exited", code: 0 };
+  if (reply?.status === "error" && !run.hasFailed)
+    run.fail(reply.failure.name, reply.failure.message, reply.failure.traceback);
+  // Without a reply: interrupted in the very moment in which the kernel was done with the code.
+  if (run.hasFailed || reply?.status === "error") return { cause: "exited", code: 1 };
+  return { cause: "lost", message: "the kernel is idle again and has not said how the code ended" };
+}

@@ -1,0 +1,169 @@
+import { layerEnvironment, type Environment } from "../environment.ts";
+import { EngineError } from "../error.ts";
+import type { RunLimits } from "../process/containment.ts";
+import { KernelContext } from "./context.ts";
+import type { KernelKind } from "./kernel-kind.ts";
+import type { KernelRunOptions } from "./kernel-run.ts";
+import type { KernelPlace } from "./launch.ts";
+import type { KernelPool } from "./pool.ts";
+
+export interface ContextsOptions {
+  /** Contexts at once, those whose kernel has died included. */
+  readonly maxContexts: number;
+  readonly queueLength: number;
+  readonly interruptGraceMs: number;
+  /** After so long without activity a context is deleted; 0: never. */
+  readonly contextIdleMs: number;
+  readonly run: Omit<KernelRunOptions, "outputBytes">;
+  /** The kernel of a language by name or alias. @throws EngineError `invalid`, `unsupported`. */
+  readonly kindOf: (language: string) => KernelKind;
+  /** The absolute form of a directory that kernels may work in. @throws EngineError `invalid`, `denied`. */
+  readonly directory: (cwd: string | undefined) => string;
+  /** What every kernel gets, just now. */
+  readonly environment: () => Environment;
+  /** Ended with the contexts. */
+  readonly pool: KernelPool;
+}
+
+export interface ContextRequest {
+  readonly language: string;
+  readonly cwd?: string | undefined;
+  readonly env?: Environment | undefined;
+  /** Default: one is made. */
+  readonly id?: string | undefined;
+  readonly limits?: RunLimits | undefined;
+}
+
+/** Every context of the engine, by id. */
+export class KernelContexts implements AsyncDisposable {
+  readonly #options: ContextsOptions;
+  readonly #contexts = new Map<string, KernelContext>();
+  readonly #defaults = new Map<string, Promise<KernelContext>>();
+  readonly #expiries = new Map<string, Timer>();
+  #isClosing = false;
+
+  constructor(options: ContextsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes a context, and waits until its kernel answers.
+   * @throws EngineError `invalid` for an unknown language, directory or variable, `unsupported` when this machine
+   * has no kernel for the language, `exists`, `busy` when there are too many, `unavailable`.
+   */
+  async create(request: ContextRequest): Promise<KernelContext> {
+    const kind = this.#options.kindOf(request.language);
+    const place = {
+      cwd: this.#options.directory(request.cwd),
+      env: layerEnvironment(this.#options.environment(), request.env),
+      limits: request.limits ?? {},
+    };
+    const id = request.id ?? `ctx_${Bun.randomUUIDv7().replaceAll("-", "")}`;
+    this.#admit(id);
+    const context = this.#make(id, kind, place);
+    this.#contexts.set(id, context);
+    try {
+      await context.open();
+      return context;
+    } catch (error) {
+      this.#forget(id, context);
+      throw error;
+    }
+  }
+
+  /**
+   * Takes no new runs and gives those under way `graceMs` to end by themselves before they are cancelled.
+   * @param hurry Aborted when there is no time for that.
+   */
+  async drain(graceMs: number, hurry: AbortSignal): Promise<void> {
+    this.#isClosing = true;
+    const late = AbortSignal.any([AbortSignal.timeout(graceMs), hurry]);
+    await Promise.all([...this.#contexts.values()].map((context) => context.drain(late)));
+  }
+
+  get(id: string): KernelContext | undefined {
+    return this.#contexts.get(id);
+  }
+
+  /** In the order in which they were made. */
+  list(language?: string): KernelContext[] {
+    const all = [...this.#contexts.values()];
+    return language === undefined ? all : all.filter((context) => context.language === language);
+  }
+
+  /** Ends a context and what runs in it; false when there is none of that id. */
+  async delete(id: string): Promise<boolean> {
+    const context = this.#contexts.get(id);
+    if (context === undefined) return false;
+    this.#forget(id, context);
+    await context[Symbol.asyncDispose]();
+    return true;
+  }
+
+  /** The one shared context of a language: made at first use, and anew when it has died or was deleted. */
+  async default(language: string): Promise<KernelContext> {
+    const name = this.#options.kindOf(language).language;
+    const known = this.#defaults.get(name);
+    const context = await known?.catch(() => undefined);
+    if (context && context.state !== "dead" && this.#contexts.get(context.id) === context) return context;
+    // Somebody else may have begun to make one while this one was looked at.
+    const making = this.#defaults.get(name);
+    if (making !== undefined && making !== known) return making;
+    if (context) await this.delete(context.id);
+    const made = this.create({ language: name });
+    this.#defaults.set(name, made);
+    return made;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true;
+    await Promise.all([...this.#contexts.keys()].map((id) => this.delete(id)));
+    await this.#options.pool[Symbol.asyncDispose]();
+  }
+
+  #admit(id: string): void {
+    if (this.#isClosing)
+      throw new EngineError("unavailable", "Cannot make a context: the daemon is shutting down");
+    if (this.#contexts.has(id)) throw new EngineError("exists", `Cannot make context ${id}: there is one`);
+    const { maxContexts } = this.#options;
+    if (this.#contexts.size >= maxContexts) this.#forgetDead();
+    if (this.#contexts.size >= maxContexts)
+      throw new EngineError(
+        "busy",
+        `Cannot make another context: there are ${this.#contexts.size}, which is the limit`,
+      );
+  }
+
+  #make(id: string, kind: KernelKind, place: KernelPlace): KernelContext {
+    const context: KernelContext = new KernelContext({
+      id,
+      kind,
+      cwd: place.cwd,
+      acquire: (signal) => this.#options.pool.acquire(kind, place, signal),
+      run: { ...this.#options.run, outputBytes: place.limits.outputBytes },
+      queueLength: this.#options.queueLength,
+      interruptGraceMs: this.#options.interruptGraceMs,
+      onActivity: () => this.#expireLater(context),
+    });
+    return context;
+  }
+
+  #expireLater(context: KernelContext): void {
+    const { contextIdleMs } = this.#options;
+    clearTimeout(this.#expiries.get(context.id));
+    this.#expiries.delete(context.id);
+    if (contextIdleMs === 0 || context.state !== "idle" || this.#contexts.get(context.id) !== context) return;
+    const timer = setTimeout(() => void this.delete(context.id), contextIdleMs);
+    this.#expiries.set(context.id, timer.unref());
+  }
+
+  #forgetDead(): void {
+    for (const [id, context] of this.#contexts) if (context.state === "dead") this.#forget(id, context);
+  }
+
+  #forget(id: string, context: KernelContext): void {
+    if (this.#contexts.get(id) === context) this.#contexts.delete(id);
+    clearTimeout(this.#expiries.get(id));
+    this.#expiries.delete(id);
+  }
+}

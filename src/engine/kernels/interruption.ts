@@ -1,0 +1,48 @@
+import type { Kernel } from "./kernel.ts";
+import type { KernelRequest } from "./kernel-request.ts";
+
+/** "stubborn": the kernel was not idle in time. */
+export type InterruptOutcome = "interrupted" | "stubborn" | "died";
+
+/** The interrupt of one request: made at most once, however many ask for it. */
+export class Interruption {
+  readonly #kernel: Kernel;
+  readonly #request: KernelRequest;
+  readonly #graceMs: number;
+  #outcome: Promise<InterruptOutcome> | undefined;
+
+  constructor(kernel: Kernel, request: KernelRequest, graceMs: number) {
+    this.#kernel = kernel;
+    this.#request = request;
+    this.#graceMs = graceMs;
+  }
+
+  /** Interrupts the kernel if nobody has, and waits until it is through with the request, or for the grace. */
+  outcome(): Promise<InterruptOutcome> {
+    return (this.#outcome ??= this.#interrupt());
+  }
+
+  async #interrupt(): Promise<InterruptOutcome> {
+    const ends = [
+      this.#request.finished.then(() => "interrupted" as const),
+      this.#kernel.died.then(() => "died" as const),
+    ];
+    // Before it has begun a kernel heeds no interrupt, and would go on to execute the code.
+    const begun = this.#request.begun.then(() => undefined);
+    const early = await within(this.#graceMs, [...ends, begun]);
+    if (early === "interrupted" || early === "died") return early;
+    this.#kernel.interrupt();
+    return (await within(this.#graceMs, ends)) ?? "stubborn";
+  }
+}
+
+/** The first to settle; undefined when the time is up. */
+async function within<T>(ms: number, promises: readonly Promise<T>[]): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => resolve(undefined), ms);
+  try {
+    return await Promise.race([...promises, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,22 @@
+import type { Environment } from "../environment.ts";
+import type { KernelSpec } from "./kernelspecs.ts";
+
+/** What the engine must know of the kernel of a language to start it and to speak with it. */
+export interface KernelKind {
+  /** The language's own word, for example "python". */
+  readonly language: string;
+  /** For people, for example "Python". */
+  readonly title: string;
+  readonly spec: KernelSpec;
+  /** Unix sockets where the kernel takes them. */
+  readonly transport: "ipc" | "tcp";
+  /** The kernel sends what is written to its descriptors 1 and 2 itself; else it is taken from its pipes. */
+  readonly forwardsOutput: boolean;
+  /** Code for a fresh kernel before anybody uses it. */
+  readonly warmUp?: string | undefined;
+  /**
+   * Code that puts a waiting kernel into a directory and an environment, which is all of it. Absent: the kernels
+   * of this language cannot be moved, and none waits.
+   */
+  readonly place?: ((cwd: string, env: Environment) => string) | undefined;
+}

@@ -1,0 +1,84 @@
+import { resolve } from "node:path";
+
+/**
+ * What a session's bash is told on its control pipe, one line each. The shell is interactive, because only such a
+ * shell goes on after an interrupt: SIGINT takes it back to its next line, whatever it was doing, with everything
+ * it knows. Between commands its own streams lead nowhere, so that prompts and the like are never seen; each
+ * command gets the session's pipes (61, 62), and neither they nor the report (60) nor the control pipe are open
+ * to it under those numbers: bash moves them out of the way, closed to every program it starts.
+ */
+const REPORT = 60;
+const STDOUT = 61;
+const STDERR = 62;
+
+/**
+ * `exit` ends the command: in the session's own shell it interrupts it, with the status told by the report; in
+ * subshells it is what it always is. A trap for SIGINT is put back after the command.
+ */
+const FUNCTIONS = [
+  "exit() {",
+  "  _sanderling_exit=${1-$?};",
+  '  if (( BASH_SUBSHELL )); then builtin exit "$_sanderling_exit"; fi;',
+  "  [[ $_sanderling_exit == *[!0-9]* ]] && _sanderling_exit=2;",
+  "  _sanderling_exit=$(( _sanderling_exit & 255 ));",
+  "  _sanderling_int=$(trap -p INT);",
+  "  trap - INT;",
+  "  kill -INT $$;",
+  "};",
+  // Everything a shell knows, as commands; the mark is made last, so that a torn file is not taken for a whole.
+  "_sanderling_keep() {",
+  '  { declare -p; declare -f; alias -p; trap -p; umask -p; printf \'cd -- %q\\n\' "$PWD"; shopt -p; set +o; } >"$1";',
+  '  : >"$1.whole";',
+  "}",
+].join(" ");
+
+/**
+ * The first line.
+ * @param directory Where the shell keeps what it knows; its user may write there.
+ * @param earlier Files of an earlier shell of this session, the latest first: the first whole one is taken over.
+ */
+export function beginLine(directory: string, earlier: readonly string[]): string {
+  const restore = earlier.map(
+    (file) => `[[ -e ${quote(`${file}.whole`)} ]]; then \\builtin . ${quote(file)}`,
+  );
+  return [
+    `exec ${REPORT}>&3 3>&- ${STDOUT}>&1 ${STDERR}>&2 1>/dev/null 2>/dev/null`,
+    ...(restore.length > 0 ? [`if ${restore.join("; elif ")}; fi`] : []),
+    "set +o history +H",
+    "unset HISTFILE MAILCHECK",
+    FUNCTIONS,
+    // Runs where the shell ends on its own account, as with `set -e`.
+    `trap ${quote(`_sanderling_keep ${quote(`${directory}/exit`)}`)} EXIT`,
+    report("ready 0 0"),
+  ].join("; ");
+}
+
+/** Runs the text in a file; `cd` first where the command has a directory of its own. */
+export function commandLine(file: string, cwd: string | undefined): string {
+  const enter = cwd === undefined ? "" : `\\builtin cd -- ${quote(resolve(cwd))}; `;
+  const streams = `</dev/null >&${STDOUT} 2>&${STDERR} ${REPORT}>&- ${STDOUT}>&- ${STDERR}>&-`;
+  return `${enter}\\builtin . ${quote(file)} ${streams}`;
+}
+
+/** Tells how the command ended. A second report of the same command is no news, so it may be asked for again. */
+export function reportLine(sequence: number): string {
+  const status = '"${_sanderling_exit-$?}"';
+  return [
+    `\\builtin printf 'done %s %s\\n' ${sequence} ${status} >&${REPORT}`,
+    '\\builtin eval "${_sanderling_int-}"',
+    "\\builtin unset _sanderling_exit _sanderling_int",
+  ].join("; ");
+}
+
+/** Writes down what the shell knows, for the shell that may have to replace it. */
+export function keepLine(file: string, sequence: number): string {
+  return `_sanderling_keep ${quote(file)} || :; ${report(`kept ${sequence} 0`)}`;
+}
+
+function report(text: string): string {
+  return `\\builtin printf '${text}\\n' >&${REPORT}`;
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
