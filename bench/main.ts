@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { TestDaemon } from "../test/support/daemon.ts";
 import { archiveRows } from "./archives.ts";
 import { fileRows } from "./files.ts";
+import { warmRows } from "./warm.ts";
 import { Floor } from "./floor.ts";
 import { compare, median, row, sample, type Row } from "./measure.ts";
 
@@ -27,7 +28,10 @@ const EXECUTABLE = join(import.meta.dir, "../dist/sanderling");
 const rows: Row[] = [];
 
 rows.push(...(await startToFirstAnswer()));
-await using daemon = await TestDaemon.start({ env: { SANDERLING_LOG_LEVEL: "warn" } });
+// What waits has its own rows (warm.ts).
+await using daemon = await TestDaemon.start({
+  env: { SANDERLING_LOG_LEVEL: "warn", SANDERLING_WARM_INTERPRETERS: "0" },
+});
 await using floor = await Floor.start();
 rows.push(
   row("idle memory", "MiB", [(await residentBytes(daemon.child.pid)) / 2 ** 20]),
@@ -87,6 +91,7 @@ rows.push(
 );
 rows.push(...(await fileRows(daemon, floor)));
 rows.push(...(await archiveRows(daemon)));
+rows.push(...(await warmRows(Math.min(rounds, 60))));
 rows.push(row("memory afterwards", "MiB", [(await residentBytes(daemon.child.pid)) / 2 ** 20]));
 
 print(rows);

@@ -277,7 +277,7 @@ export class Engine implements AsyncDisposable {
           code: request.code,
           hasInput: place.stdin !== undefined,
         };
-        const prepared = this.warm.take({ ...place, ...program, argv });
+        const prepared = await this.warm.take({ ...place, ...program, argv });
         return { ...place, argv, prepared };
       });
       void run.outcome.then(() => this.#discard(run.id));

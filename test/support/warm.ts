@@ -59,7 +59,7 @@ async function see(lab: TestEngine, run: ProcessRun): Promise<Seen> {
     text
       .replaceAll(lab.workspace, "WORKSPACE")
       .replaceAll(lab.temporary, "TEMPORARY")
-      .replace(/sanderling-\w+/g, "SCRATCH")
+      .replace(/sanderling-[\w-]+/g, "SCRATCH")
       .replace(/run_\w+/g, "RUN")
       .replace(/0x[0-9a-f]+/g, "ADDRESS")
       // The one difference: who calls the program's first line is seen in a printed stack.

@@ -46,7 +46,7 @@ export const executeRoutes = [
       return answerRun(run, request, context, {
         what: "Execution",
         isClientLibrary,
-        fields,
+        fields: { ...fields, start: run.isWarm ? "warm" : "cold" },
         keep: cache?.keep,
       });
     },

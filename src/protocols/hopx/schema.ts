@@ -108,7 +108,15 @@ const result = {
 };
 
 export const executeResult = z
-  .object({ ...result, ...cachedFields, language: z.string() })
+  .object({
+    ...result,
+    ...cachedFields,
+    language: z.string(),
+    start: z
+      .enum(["warm", "cold"])
+      .optional()
+      .describe("Whether an interpreter had been waiting for it; absent where nothing was started"),
+  })
   .meta({ id: "ExecuteResult" });
 export const commandResult = z.object({ ...result, command: z.string() }).meta({ id: "CommandResult" });
 

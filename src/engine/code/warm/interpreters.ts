@@ -49,7 +49,7 @@ export class WarmInterpreters implements AsyncDisposable {
   }
 
   /** An interpreter for this program; undefined when it must start one of its own. */
-  take(program: WarmProgram): PreparedChild | undefined {
+  async take(program: WarmProgram): Promise<PreparedChild | undefined> {
     if (this.#context.size === 0 || !this.#enforces(program.limits)) return undefined;
     switch (program.language) {
       case "python":

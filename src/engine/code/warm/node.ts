@@ -17,7 +17,7 @@ export class WarmNode implements AsyncDisposable {
   }
 
   /** Node.js has no way to replace its stdin or its limits once it runs. */
-  take({ argv, cwd, env, limits, hasInput }: WarmProgram): PreparedChild | undefined {
+  async take({ argv, cwd, env, limits, hasInput }: WarmProgram): Promise<PreparedChild | undefined> {
     if (hasInput || limits.openFiles !== undefined) return undefined;
     const [program, , file = "", shown = ""] = argv;
     return this.#pool.take(program, env, (start) => [file, shown, cwd, ...changes(start, env)]);
@@ -36,6 +36,7 @@ function openSource(context: WarmContext): NodeSource | undefined {
 }
 
 class NodeSource implements WarmSource {
+  readonly isQuick = false;
   readonly hasEnded = false;
   readonly #context: WarmContext;
   readonly #changed: number;

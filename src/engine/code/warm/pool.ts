@@ -16,6 +16,8 @@ export interface WarmSource extends AsyncDisposable {
   readonly hasEnded: boolean;
   /** Whether what it makes is still what an interpreter started now would be. */
   isFresh(): boolean;
+  /** Whether to make one when it is needed is still faster than a cold start. */
+  readonly isQuick: boolean;
   /** Undefined when none can be made. */
   make(): Promise<WaitingChild | undefined>;
 }
@@ -47,7 +49,11 @@ export class WarmPool implements AsyncDisposable {
    * not be the same as one started for it.
    * @param describe Gives the job, told what the interpreter was started with.
    */
-  take(program: string, env: Environment, describe: (start: Environment) => Job): PreparedChild | undefined {
+  async take(
+    program: string,
+    env: Environment,
+    describe: (start: Environment) => Job,
+  ): Promise<PreparedChild | undefined> {
     if (this.#source?.isFresh() === false) this.renew();
     const source = this.#source;
     if (source === undefined) {
@@ -57,7 +63,9 @@ export class WarmPool implements AsyncDisposable {
     // The next program may be of the usual kind again; this one says nothing about it.
     if (source.program !== program || !startsAlike(source.env, env)) return undefined;
     const job = describe(source.env);
-    return fitsJob(job) ? this.#next()?.prepare(job) : undefined;
+    if (!fitsJob(job)) return undefined;
+    const child = this.#next() ?? (source.isQuick ? await source.make() : undefined);
+    return child?.prepare(job);
   }
 
   /** Ends all that waits, because it is not what it should be; the next demand starts anew. */

@@ -36,7 +36,7 @@ export class WarmPython implements AsyncDisposable {
     this.#bare.fill();
   }
 
-  take({ code, argv, cwd, env, limits }: WarmProgram): PreparedChild | undefined {
+  take({ code, argv, cwd, env, limits }: WarmProgram): Promise<PreparedChild | undefined> {
     // The interpreter, `main.py`, the file, and the name it is shown by.
     const [program, , file = "", shown = ""] = argv;
     const preloads = preloadsOf(code);
@@ -72,6 +72,7 @@ async function openServer(
 
 /** A fork server with what it depends on: the interpreter, its environment, and the packages as they were. */
 class PythonServer implements WarmSource {
+  readonly isQuick = true;
   readonly #server: ForkServer;
   readonly #places: readonly string[];
   readonly #state: string;
