@@ -81,6 +81,11 @@ export class KernelContexts implements AsyncDisposable {
     await Promise.all([...this.#contexts.values()].map((context) => context.drain(late)));
   }
 
+  /** Kernels that wait for a context. */
+  get waiting(): number {
+    return this.#options.pool.waiting.length;
+  }
+
   get(id: string): KernelContext | undefined {
     return this.#contexts.get(id);
   }

@@ -94,10 +94,13 @@ export class Kernel implements AsyncDisposable {
 
   /** Asks the kernel to stop what it executes. It may take its time or not heed it. */
   interrupt(): void {
-    if (this.#death) return;
+    if (this.process.hasEnded) return;
     if (this.kind.spec.interruptMode === "message") this.#client.send("control", "interrupt_request", {});
     // The kernel and the programs it runs, as a terminal would; what made a session of its own goes on.
-    else if (!this.process.hasEnded) process.kill(-this.pid, "SIGINT");
+    else process.kill(-this.pid, "SIGINT");
+    // ipykernel notices a signal that came while it awaits something only when the next message comes
+    // (tornado's add_callback does not wake a loop from its own thread).
+    this.#ask();
   }
 
   /** Told when a channel is over: nobody can speak to the process any more, so it ends too. */
@@ -132,16 +135,19 @@ export class Kernel implements AsyncDisposable {
   /** A kernel answers in order: when it has answered a question asked now, the missing half never comes. */
   #askSoon(request: KernelRequest): void {
     const timer = setTimeout(() => {
-      if (request.isFinished || this.#death) return;
-      try {
-        const question = this.#request("kernel_info_request", {}, () => undefined);
-        void question.finished.then(() => request.giveUp());
-      } catch {
-        // It has hung up: its death ends the request.
-      }
+      if (!request.isFinished) void this.#ask()?.finished.then(() => request.giveUp());
     }, ASK_AFTER_MS);
     timer.unref();
     void request.finished.then(() => clearTimeout(timer));
+  }
+
+  #ask(): KernelRequest | undefined {
+    try {
+      return this.#request("kernel_info_request", {}, () => undefined);
+    } catch {
+      // It has hung up: its death ends every request.
+      return undefined;
+    }
   }
 
   async #watch(): Promise<RunOutcome> {
