@@ -97,12 +97,6 @@ export class WebhookQueue implements AsyncDisposable {
     this.#tracked.add(done);
   }
 
-  /** Keeps the body and begins to deliver it. */
-  deliver(id: string, body: string): void {
-    this.#table.setBody(id, body);
-    this.#sender.pump();
-  }
-
   /** Those that a daemon which is gone had registered, and whose result nobody will make any more. */
   abandoned(headerPrefix: string): string[] {
     return this.#abandoned.filter((one) => one.headerPrefix === headerPrefix).map(({ id }) => id);
