@@ -28,7 +28,9 @@ import { stopRun } from "./process/stop-run.ts";
 import type { RunId, SignalName } from "./run.ts";
 import { RunTable } from "./runs.ts";
 import { ShellSessions, type ShellSettings } from "./shell/sessions.ts";
+import { Database } from "./sql/database.ts";
 import { Store } from "./store.ts";
+import { SystemMetrics } from "./system/metrics.ts";
 import { stopSystemProcess } from "./system/stop-process.ts";
 import { identityEnvironment, userOf, type RunIdentity } from "./identity.ts";
 import { Terminals, type TerminalOptions } from "./terminal/terminals.ts";
@@ -38,13 +40,16 @@ import { ATTEMPT_TIMEOUT_MS, WebhookQueue } from "./webhooks/queue.ts";
 import type { TargetKind } from "./webhooks/targets.ts";
 import { Workspace } from "./workspace.ts";
 
-export interface EngineOptions extends CacheOptions, KernelSettings, ExecutionsOptions, TerminalOptions, ShellSettings {
+export interface EngineOptions
+  extends CacheOptions, KernelSettings, ExecutionsOptions, TerminalOptions, ShellSettings {
   /** Directory in which runs work by default. */
   readonly workspace: string;
   /** Directory for what only the daemon may read, and for the product's own Python. */
   readonly dataDirectory: string;
   /** The daemon's environment without its settings. */
   readonly inheritedEnvironment: Environment;
+  /** MySQL-compatible server that SQL is run on; undefined: none. */
+  readonly sqlUrl: string | undefined;
   /** File whose variables every run gets; undefined: one in the data directory that runs may write. */
   readonly environmentFile: string | undefined;
   /** Interpreters to use instead of those in PATH. */
@@ -106,6 +111,8 @@ export class Engine implements AsyncDisposable {
   readonly variables: SandboxVariables;
   /** Variables that runs themselves set for later runs, over the former. */
   readonly environmentFile: EnvironmentFile;
+  /** Where SQL is run. */
+  readonly database: Database;
   /** Shells that last, and the commands in them. */
   readonly shells: ShellSessions;
   /** Runs that can be asked about and told again by name. */
@@ -122,6 +129,8 @@ export class Engine implements AsyncDisposable {
   readonly webhooks: WebhookQueue;
   /** What was answered to requests that may be sent again. */
   readonly idempotency: Idempotency;
+  /** What the sandbox has and uses. */
+  readonly metrics: SystemMetrics;
   /** How runs are kept together on this machine. */
   readonly containment: ContainmentReport;
   readonly startedAt = new Date();
@@ -142,6 +151,8 @@ export class Engine implements AsyncDisposable {
       );
     }
     const ownPython = join(options.dataDirectory, "python", "bin");
+    // First of all, because it makes the data directory with the mode that it must have.
+    const journal = this.#journalOptions();
     this.environmentFile = openEnvironmentFile(options, this.#user);
     const base = {
       ...baseEnvironment(options.inheritedEnvironment, this.#user ?? ownUser(options), [ownPython]),
@@ -153,7 +164,6 @@ export class Engine implements AsyncDisposable {
       owner: this.#user,
       onFallback: options.onNotice,
     });
-    const journal = this.#journalOptions();
     const privateDirectory = join(options.dataDirectory, "private");
     const stagedNames = this.#resources.use(new StagedNames(join(privateDirectory, "staged")));
     const rules = { ...options, workspace: this.workspace, privateDirectory, stagedNames, user: this.#user };
@@ -163,6 +173,7 @@ export class Engine implements AsyncDisposable {
     this.cache = new RunCache(options);
     this.variables = new SandboxVariables({ base, path, onNotice: options.onNotice });
     const store = this.#resources.use(Store.open(join(privateDirectory, "store.sqlite"), options.onNotice));
+    this.metrics = this.#resources.use(new SystemMetrics({ diskPath: this.workspace.path }));
     this.idempotency = this.#resources.use(new Idempotency(store, options.onNotice));
     this.webhooks = this.#resources.use(
       new WebhookQueue(store, {
@@ -194,6 +205,7 @@ export class Engine implements AsyncDisposable {
         onNotice: options.onNotice,
       }),
     );
+    this.database = this.#resources.use(new Database({ sqlUrl: options.sqlUrl, journal }));
     this.shells = this.#resources.use(
       new ShellSessions({
         ...options,
