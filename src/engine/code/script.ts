@@ -1,5 +1,5 @@
-import { lchownSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { lchown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../error.ts";
 import type { Environment } from "../environment.ts";
@@ -12,6 +12,8 @@ import type { RunUser } from "../user.ts";
 import type { Argv, Language, LanguageId } from "./languages.ts";
 import { findInPath } from "./programs.ts";
 import type { Scratch } from "./runtimes.ts";
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 
 export interface ScriptContext {
   readonly scratch: Scratch;
@@ -61,10 +63,11 @@ export async function planScript(
     runtime: (name) => scratch.runtime(name),
     write: async (name, content) => {
       await mkdir(directory, { recursive: true, mode: 0o700 });
+      // Nobody but the daemon can put another thing in its place; in it the user can, so what follows is the user's.
+      if (user) await lchown(directory, user.uid, user.gid);
       const path = join(directory, name);
-      // Exclusive: once the directory is the user's, a link could be waiting there for root to write through.
-      await writeFile(path, content, { mode: 0o600, flag: "wx" });
-      if (user) for (const owned of [directory, path]) lchownSync(owned, user.uid, user.gid);
+      await using file = await fileCalls(user).open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+      await file.writeFile(content);
       return path;
     },
   });
