@@ -7,7 +7,9 @@ import { TestDaemon } from "../test/support/daemon.ts";
 import { archiveRows } from "./archives.ts";
 import { fileRows } from "./files.ts";
 import { Floor } from "./floor.ts";
+import { kernelRows } from "./kernels.ts";
 import { compare, median, row, sample, type Row } from "./measure.ts";
+import { terminalRows } from "./terminal.ts";
 
 const at = process.argv.indexOf("--rounds");
 const rounds = at < 0 ? 100 : Number(process.argv[at + 1]);
@@ -86,7 +88,9 @@ rows.push(
   ),
 );
 rows.push(...(await fileRows(daemon, floor)));
+rows.push(...(await kernelRows(rounds)));
 rows.push(...(await archiveRows(daemon)));
+rows.push(...(await terminalRows(daemon, rounds)));
 rows.push(row("memory afterwards", "MiB", [(await residentBytes(daemon.child.pid)) / 2 ** 20]));
 
 print(rows);

@@ -4,6 +4,7 @@ import type { EngineOptions } from "../../src/engine/engine.ts";
 import type { KernelContext } from "../../src/engine/kernels/context.ts";
 import type { ContextRequest, KernelContexts } from "../../src/engine/kernels/contexts.ts";
 import type { ExecuteRequest, KernelRun } from "../../src/engine/kernels/kernel-run.ts";
+import { listProcesses } from "../../src/engine/process/proc.ts";
 import type { Cursor, RunEvent, RunOutcome } from "../../src/engine/run.ts";
 import { openEngine, type TestEngine } from "./engine.ts";
 
@@ -45,6 +46,13 @@ export function execute(
   request: Omit<ExecuteRequest, "code"> = {},
 ): Promise<Told> {
   return told(context.execute({ code, ...request }));
+}
+
+/** The kernels of this test: its child processes. */
+export function kernelPids(): number[] {
+  return listProcesses()
+    .filter(({ parent, state }) => parent === process.pid && state !== "Z")
+    .map(({ pid }) => pid);
 }
 
 /** The events of one type, of those that were told. */

@@ -198,7 +198,7 @@ export class KernelContext implements AsyncDisposable {
   }
 
   async #execute(kernel: Kernel, run: KernelRun): Promise<void> {
-    const request = this.#send(kernel, run);
+    const request = await this.#send(kernel, run);
     if (request) {
       const interruption = new Interruption(kernel, request, this.#options.interruptGraceMs);
       this.#interruption = interruption;
@@ -209,11 +209,12 @@ export class KernelContext implements AsyncDisposable {
     } else this.#becomeIdle();
   }
 
-  #send(kernel: Kernel, run: KernelRun): KernelRequest | undefined {
+  async #send(kernel: Kernel, run: KernelRun): Promise<KernelRequest | undefined> {
     run.begin(kernel);
     this.#raw?.aim(run);
-    const { code, silent = false } = run.request;
+    const { silent = false } = run.request;
     try {
+      const code = (await kernel.kind.translate?.(run.request.code)) ?? run.request.code;
       return kernel.execute(code, { silent, allowStdin: run.takesInput }, (said) => run.hear(said));
     } catch (error) {
       run.finish({ cause: "lost", message: messageOf(error) });

@@ -3,7 +3,7 @@ import type { Channel, JupyterClient } from "../jupyter/client.ts";
 import { newMessageId } from "../jupyter/client.ts";
 import type { KernelMessage } from "../jupyter/kernel-message.ts";
 import type { ProcessRun } from "../process/process-run.ts";
-import type { RunOutcome } from "../run.ts";
+import type { RunOutcome, RunUsage } from "../run.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import { KernelRequest, type RequestListener } from "./kernel-request.ts";
 import { removeKernelFiles, type Launched } from "./launch.ts";
@@ -28,6 +28,7 @@ export class Kernel implements AsyncDisposable {
   readonly #client: JupyterClient;
   readonly #requests: Map<string, KernelRequest>;
   #death: RunOutcome | undefined;
+  #lastUsage: RunUsage;
   /** Why it was of no use any more, when that is what ended it. */
   #uselessness: string | undefined;
 
@@ -44,12 +45,24 @@ export class Kernel implements AsyncDisposable {
     this.#launched = launched;
     this.#client = client;
     this.#requests = requests;
+    this.#lastUsage = launched.process.usage;
     this.died = this.#watch();
   }
 
   /** How the process ended; undefined while it lives. */
   get death(): RunOutcome | undefined {
     return this.#death;
+  }
+
+  /** What `look` found last; before that, what it took to start. */
+  get lastUsage(): RunUsage {
+    return this.#lastUsage;
+  }
+
+  /** What it has used so far. Several files are read for it, so it is asked for once a run. */
+  look(): RunUsage {
+    this.#lastUsage = this.process.usage;
+    return this.#lastUsage;
   }
 
   /**
