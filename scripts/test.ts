@@ -75,6 +75,20 @@ async function makeDesktop(): Promise<void> {
   ]);
 }
 
+/** Programs that draw on the whole screen, with the package of each. */
+const TERMINAL_PACKAGES = { vim: "vim", tmux: "tmux", top: "procps" };
+
+/** What the tests of the terminal look at; a fuller program of the same name does as well. */
+async function makeTerminalPrograms(): Promise<void> {
+  const missing = Object.entries(TERMINAL_PACKAGES).filter(([program]) => Bun.which(program) === null);
+  if (missing.length === 0) return;
+  await must("Reading the lists of Debian packages", ["apt-get", "update", "-q"]);
+  await must("Installing what the tests of the terminal look at", [
+    ...["apt-get", "install", "-y", "-q", "--no-install-recommends"],
+    ...missing.map(([, name]) => name),
+  ]);
+}
+
 /** The runner's own numbers, in a line that any CI reads. */
 async function closingLine(): Promise<string> {
   const [, attributes = ""] =
@@ -92,6 +106,7 @@ const selected = process.argv.slice(2);
 await must("Setting up the product's own Python", ["bin/sanderling", "setup"]);
 await makeClientPython();
 await makeDesktop();
+await makeTerminalPrograms();
 if (selected.length === 0) {
   await must("Checking the format", [join(BIN, "prettier"), "--check", "--log-level=warn", "."]);
   await must("Checking the types", [process.execPath, join(BIN, "tsc"), "--noEmit"]);
