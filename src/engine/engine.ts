@@ -200,6 +200,7 @@ export class Engine implements AsyncDisposable {
         user: this.#user,
         journal,
         prefix: join(options.dataDirectory, "python"),
+        programs: options.programs,
         environment: () => this.environment,
         directory: (cwd) => this.workspace.directory(cwd, this.#user),
         onNotice: options.onNotice,
