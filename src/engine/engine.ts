@@ -18,6 +18,8 @@ import { StagedNames } from "./files/staged-names.ts";
 import { Idempotency } from "./idempotency.ts";
 import type { KernelContexts } from "./kernels/contexts.ts";
 import { openContexts, type KernelSettings } from "./kernels/open-contexts.ts";
+import { IsolatedSessions } from "./isolation/sessions.ts";
+import type { PlacedMount } from "./isolation/spec.ts";
 import { reapOrphans } from "./process/adoption.ts";
 import { openCgroupContainment } from "./process/cgroup.ts";
 import type { Containment, ContainmentReport, RunLimits } from "./process/containment.ts";
@@ -129,6 +131,8 @@ export class Engine implements AsyncDisposable {
   readonly webhooks: WebhookQueue;
   /** What was answered to requests that may be sent again. */
   readonly idempotency: Idempotency;
+  /** Shells in namespaces of their own. */
+  readonly isolated: IsolatedSessions;
   /** What the sandbox has and uses. */
   readonly metrics: SystemMetrics;
   /** How runs are kept together on this machine. */
@@ -207,6 +211,19 @@ export class Engine implements AsyncDisposable {
       }),
     );
     this.database = this.#resources.use(new Database({ sqlUrl: options.sqlUrl, journal }));
+    this.isolated = this.#resources.use(
+      new IsolatedSessions({
+        ...options,
+        runs: this.runs,
+        paths: this.paths,
+        scratch: this.#scratch.path,
+        directory: join(options.dataDirectory, "isolated"),
+        user: this.#user,
+        journal,
+        findBash: () => this.findProgram("bash"),
+        environment: () => this.environment,
+      }),
+    );
     this.shells = this.#resources.use(
       new ShellSessions({
         ...options,
@@ -260,6 +277,12 @@ export class Engine implements AsyncDisposable {
     const { allowedRoots } = this.#rules;
     const bounds = allowedRoots.length > 0 ? allowedRoots : ["/"];
     return new PathRules({ ...this.#rules, allowedRoots: bounds, user: findUser(`${uid}:${gid}`) });
+  }
+
+  /** The rules for files inside these mounts, used with the rights of whoever the session's programs are. */
+  pathsWithin(mounts: readonly PlacedMount[], user: RunUser | undefined): PathRules {
+    const allowedRoots = mounts.map(({ host }) => host);
+    return new PathRules({ ...this.#rules, allowedRoots, user: user ?? this.#rules.user });
   }
 
   /** @throws EngineError `invalid` for a bad directory or variable, `busy`, `unsupported`. */

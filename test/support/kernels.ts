@@ -18,6 +18,7 @@ export async function openKernels(
   const lab = await openEngine(overrides);
   mkdirSync(lab.dataDirectory, { recursive: true });
   symlinkSync(PYTHON, join(lab.dataDirectory, "python"));
+  symlinkSync(join(PYTHON, "../kernels"), join(lab.dataDirectory, "kernels"));
   return { lab, contexts: lab.engine.contexts, [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose]() };
 }
 
