@@ -13,7 +13,7 @@ const REMEMBERED_REQUESTS = 32;
 /** A kernel that said one half of "finished" says the other within moments, or was interrupted in between. */
 const ASK_AFTER_MS = 1000;
 /** Between hanging up and the end of its process; a kernel that cleans up takes a while. */
-const HANG_UP_MS = 10_000;
+const HANG_UP_MS = 5000;
 /** What a dying kernel has sent is read within moments. */
 const LAST_WORDS_MS = 1000;
 
