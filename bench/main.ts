@@ -8,7 +8,9 @@ import { archiveRows } from "./archives.ts";
 import { fileRows } from "./files.ts";
 import { warmRows } from "./warm.ts";
 import { Floor } from "./floor.ts";
+import { kernelRows } from "./kernels.ts";
 import { compare, median, row, sample, type Row } from "./measure.ts";
+import { terminalRows } from "./terminal.ts";
 
 const at = process.argv.indexOf("--rounds");
 const rounds = at < 0 ? 100 : Number(process.argv[at + 1]);
@@ -90,8 +92,10 @@ rows.push(
   ),
 );
 rows.push(...(await fileRows(daemon, floor)));
+rows.push(...(await kernelRows(rounds)));
 rows.push(...(await archiveRows(daemon)));
 rows.push(...(await warmRows(Math.min(rounds, 60))));
+rows.push(...(await terminalRows(daemon, rounds)));
 rows.push(row("memory afterwards", "MiB", [(await residentBytes(daemon.child.pid)) / 2 ** 20]));
 
 print(rows);

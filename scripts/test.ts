@@ -63,6 +63,32 @@ async function makeClientPython(): Promise<void> {
   await Bun.write(stamp, wanted);
 }
 
+/** A display, and what the tests of the desktop look at it with: a form to fill in, films to examine. */
+const DESKTOP_PACKAGES = ["python3-gi", "gir1.2-gtk-3.0", "x11-utils"];
+
+async function makeDesktop(): Promise<void> {
+  await must("Setting up the desktop (Debian packages)", ["bin/sanderling", "setup", "desktop"]);
+  if (Bun.spawnSync(["dpkg", "-s", ...DESKTOP_PACKAGES]).success) return;
+  await must("Installing what the tests of the desktop look with", [
+    ...["apt-get", "install", "-y", "-q", "--no-install-recommends"],
+    ...DESKTOP_PACKAGES,
+  ]);
+}
+
+/** Programs that draw on the whole screen, with the package of each. */
+const TERMINAL_PACKAGES = { vim: "vim", tmux: "tmux", top: "procps" };
+
+/** What the tests of the terminal look at; a fuller program of the same name does as well. */
+async function makeTerminalPrograms(): Promise<void> {
+  const missing = Object.entries(TERMINAL_PACKAGES).filter(([program]) => Bun.which(program) === null);
+  if (missing.length === 0) return;
+  await must("Reading the lists of Debian packages", ["apt-get", "update", "-q"]);
+  await must("Installing what the tests of the terminal look at", [
+    ...["apt-get", "install", "-y", "-q", "--no-install-recommends"],
+    ...missing.map(([, name]) => name),
+  ]);
+}
+
 /** The runner's own numbers, in a line that any CI reads. */
 async function closingLine(): Promise<string> {
   const [, attributes = ""] =
@@ -79,6 +105,8 @@ async function closingLine(): Promise<string> {
 const selected = process.argv.slice(2);
 await must("Setting up the product's own Python", ["bin/sanderling", "setup"]);
 await makeClientPython();
+await makeDesktop();
+await makeTerminalPrograms();
 if (selected.length === 0) {
   await must("Checking the format", [join(BIN, "prettier"), "--check", "--log-level=warn", "."]);
   await must("Checking the types", [process.execPath, join(BIN, "tsc"), "--noEmit"]);

@@ -7,6 +7,7 @@ import { ENVIRONMENT_FILE_VARIABLE } from "./engine/environment-file.ts";
 import { forbidInspection } from "./engine/process/libc.ts";
 import { listen, type Fetch, type Listener } from "./http/listen.ts";
 import type { RequestRecord } from "./http/dispatch.ts";
+import { RequestStats } from "./http/request-stats.ts";
 import { Tickets } from "./http/tickets.ts";
 import { Tokens } from "./http/tokens.ts";
 import { UrlSigner } from "./http/url-signer.ts";
@@ -58,13 +59,17 @@ export class Daemon implements AsyncDisposable {
       urlSigner,
       version: VERSION,
     };
+    const requests = new RequestStats();
     const hopx = createHopxApi(
-      { ...shared, tickets: new Tickets(), tokenTtlSeconds: TOKEN_TTL_SECONDS },
-      { ...settings, record: recorder("hopx", log) },
+      { ...shared, requests, tickets: new Tickets(), tokenTtlSeconds: TOKEN_TTL_SECONDS },
+      { ...settings, record: recorder("hopx", log, requests) },
     );
     const ownPorts = new Set<number>();
     const execdPort = () => execdListener.port;
-    const execd = createExecdApi({ ...shared, ownPorts, execdPort }, { ...settings, record: recorder("execd", log) });
+    const execd = createExecdApi(
+      { ...shared, ownPorts, execdPort },
+      { ...settings, record: recorder("execd", log) },
+    );
     const open = (port: number, fetch: Fetch) =>
       resources.adopt(listen(settings.host, port, fetch), (listener) => listener.close());
     const hopxListener = open(settings.hopxPort, hopx);
@@ -99,8 +104,9 @@ export class Daemon implements AsyncDisposable {
 }
 
 /** Writes the one log line of each request; a fault of ours with its cause. */
-function recorder(api: string, log: Log): (record: RequestRecord) => void {
+function recorder(api: string, log: Log, stats?: RequestStats): (record: RequestRecord) => void {
   return ({ facts, error, ...record }) => {
+    stats?.add({ ...record, facts });
     const line = { api, ...record, ...facts };
     if (error === undefined) log.info(line, "request");
     else log.error({ ...line, error: explain(error) }, "request failed: a fault of the daemon");

@@ -22,3 +22,15 @@ declare module "swagger-ui-dist/swagger-ui-bundle.js" {
   const path: unknown;
   export default path;
 }
+declare module "*.go" {
+  const text: string;
+  export default text;
+}
+declare module "*.mod" {
+  const text: string;
+  export default text;
+}
+declare module "*.sum" {
+  const text: string;
+  export default text;
+}

@@ -19,6 +19,8 @@ import { StagedNames } from "./files/staged-names.ts";
 import { Idempotency } from "./idempotency.ts";
 import type { KernelContexts } from "./kernels/contexts.ts";
 import { openContexts, type KernelSettings } from "./kernels/open-contexts.ts";
+import { IsolatedSessions } from "./isolation/sessions.ts";
+import type { PlacedMount } from "./isolation/spec.ts";
 import { reapOrphans } from "./process/adoption.ts";
 import { openCgroupContainment } from "./process/cgroup.ts";
 import type { Containment, ContainmentReport, RunLimits } from "./process/containment.ts";
@@ -29,7 +31,9 @@ import { stopRun } from "./process/stop-run.ts";
 import type { RunId, SignalName } from "./run.ts";
 import { RunTable } from "./runs.ts";
 import { ShellSessions, type ShellSettings } from "./shell/sessions.ts";
+import { Database } from "./sql/database.ts";
 import { Store } from "./store.ts";
+import { SystemMetrics } from "./system/metrics.ts";
 import { stopSystemProcess } from "./system/stop-process.ts";
 import { identityEnvironment, userOf, type RunIdentity } from "./identity.ts";
 import { Terminals, type TerminalOptions } from "./terminal/terminals.ts";
@@ -47,6 +51,8 @@ export interface EngineOptions
   readonly dataDirectory: string;
   /** The daemon's environment without its settings. */
   readonly inheritedEnvironment: Environment;
+  /** MySQL-compatible server that SQL is run on; undefined: none. */
+  readonly sqlUrl: string | undefined;
   /** File whose variables every run gets; undefined: one in the data directory that runs may write. */
   readonly environmentFile: string | undefined;
   /** Interpreters to use instead of those in PATH. */
@@ -110,6 +116,8 @@ export class Engine implements AsyncDisposable {
   readonly variables: SandboxVariables;
   /** Variables that runs themselves set for later runs, over the former. */
   readonly environmentFile: EnvironmentFile;
+  /** Where SQL is run. */
+  readonly database: Database;
   /** Shells that last, and the commands in them. */
   readonly shells: ShellSessions;
   /** Runs that can be asked about and told again by name. */
@@ -128,6 +136,10 @@ export class Engine implements AsyncDisposable {
   readonly idempotency: Idempotency;
   /** Interpreters that wait for their program. */
   readonly warm: WarmInterpreters;
+  /** Shells in namespaces of their own. */
+  readonly isolated: IsolatedSessions;
+  /** What the sandbox has and uses. */
+  readonly metrics: SystemMetrics;
   /** How runs are kept together on this machine. */
   readonly containment: ContainmentReport;
   readonly startedAt = new Date();
@@ -148,6 +160,8 @@ export class Engine implements AsyncDisposable {
       );
     }
     const ownPython = join(options.dataDirectory, "python", "bin");
+    // First of all, because it makes the data directory with the mode that it must have.
+    const journal = this.#journalOptions();
     this.environmentFile = openEnvironmentFile(options, this.#user);
     const base = {
       ...baseEnvironment(options.inheritedEnvironment, this.#user ?? ownUser(options), [ownPython]),
@@ -159,7 +173,6 @@ export class Engine implements AsyncDisposable {
       owner: this.#user,
       onFallback: options.onNotice,
     });
-    const journal = this.#journalOptions();
     const privateDirectory = join(options.dataDirectory, "private");
     const stagedNames = this.#resources.use(new StagedNames(join(privateDirectory, "staged")));
     const rules = { ...options, workspace: this.workspace, privateDirectory, stagedNames, user: this.#user };
@@ -169,6 +182,7 @@ export class Engine implements AsyncDisposable {
     this.cache = new RunCache(options);
     this.variables = new SandboxVariables({ base, path, onNotice: options.onNotice });
     const store = this.#resources.use(Store.open(join(privateDirectory, "store.sqlite"), options.onNotice));
+    this.metrics = this.#resources.use(new SystemMetrics({ diskPath: this.workspace.path }));
     this.idempotency = this.#resources.use(new Idempotency(store, options.onNotice));
     this.webhooks = this.#resources.use(
       new WebhookQueue(store, {
@@ -196,9 +210,24 @@ export class Engine implements AsyncDisposable {
         user: this.#user,
         journal,
         prefix: join(options.dataDirectory, "python"),
+        programs: options.programs,
         environment: () => this.environment,
         directory: (cwd) => this.workspace.directory(cwd, this.#user),
         onNotice: options.onNotice,
+      }),
+    );
+    this.database = this.#resources.use(new Database({ sqlUrl: options.sqlUrl, journal }));
+    this.isolated = this.#resources.use(
+      new IsolatedSessions({
+        ...options,
+        runs: this.runs,
+        paths: this.paths,
+        scratch: this.#scratch.path,
+        directory: join(options.dataDirectory, "isolated"),
+        user: this.#user,
+        journal,
+        findBash: () => this.findProgram("bash"),
+        environment: () => this.environment,
       }),
     );
     this.shells = this.#resources.use(
@@ -254,6 +283,12 @@ export class Engine implements AsyncDisposable {
     const { allowedRoots } = this.#rules;
     const bounds = allowedRoots.length > 0 ? allowedRoots : ["/"];
     return new PathRules({ ...this.#rules, allowedRoots: bounds, user: findUser(`${uid}:${gid}`) });
+  }
+
+  /** The rules for files inside these mounts, used with the rights of whoever the session's programs are. */
+  pathsWithin(mounts: readonly PlacedMount[], user: RunUser | undefined): PathRules {
+    const allowedRoots = mounts.map(({ host }) => host);
+    return new PathRules({ ...this.#rules, allowedRoots, user: user ?? this.#rules.user });
   }
 
   /** @throws EngineError `invalid` for a bad directory or variable, `busy`, `unsupported`. */

@@ -12,9 +12,14 @@ const MOST_ANSWER_BYTES = 32 * 2 ** 20;
 /** How many keys are remembered, with how much of answers, for how long; the oldest are forgotten first. */
 const RETENTION = { count: 10_000, bytes: 64 * 2 ** 20, ageMs: 24 * 60 * 60 * 1000 };
 
+/** Looking through all keys takes 25 ms where there are 10,000, so it is done when so much has been added. */
+const PRUNE_AFTER = { keys: 100, bytes: 4 * 2 ** 20 };
+
 /** The idempotency keys in the database, with what was answered. */
 export class IdempotencyTable {
   readonly #store: Store;
+  /** Since all were looked through; at first, what the last daemon left may be too much. */
+  #added = { keys: PRUNE_AFTER.keys, bytes: 0 };
 
   constructor(store: Store) {
     this.#store = store;
@@ -29,15 +34,19 @@ export class IdempotencyTable {
     return row ?? undefined;
   }
 
-  /** Whether the key is now this daemon's: of two with one database the second finds it taken. */
+  /** Whether the key is now this daemon's: of two with one database the second finds it taken, unless it is too old. */
   claim(key: string, fingerprint: string): boolean {
-    this.#prune();
+    if (this.#added.keys >= PRUNE_AFTER.keys || this.#added.bytes >= PRUNE_AFTER.bytes) this.#prune();
+    this.#added.keys++;
+    const now = Date.now();
     const { changes } = this.#store.database
       .query(
         `INSERT INTO idempotency (key, fingerprint, owner, state, created_at)
-         VALUES ($key, $fingerprint, $owner, 'running', $now) ON CONFLICT DO NOTHING`,
+         VALUES ($key, $fingerprint, $owner, 'running', $now)
+         ON CONFLICT (key) DO UPDATE SET fingerprint = $fingerprint, owner = $owner, state = 'running', bytes = 0,
+           created_at = $now, answer = NULL WHERE created_at <= $before`,
       )
-      .run({ key, fingerprint, owner: this.#store.owner, now: Date.now() });
+      .run({ key, fingerprint, owner: this.#store.owner, now, before: now - RETENTION.ageMs });
     return changes > 0;
   }
 
@@ -47,6 +56,7 @@ export class IdempotencyTable {
 
   keep(key: string, answer: string): void {
     const bytes = Buffer.byteLength(answer);
+    this.#added.bytes += bytes;
     const kept = bytes <= MOST_ANSWER_BYTES ? { state: "answered", answer, bytes } : TOO_LARGE;
     this.#store.database
       .query("UPDATE idempotency SET state = $state, answer = $answer, bytes = $bytes WHERE key = $key")
@@ -69,6 +79,7 @@ export class IdempotencyTable {
         bytes: RETENTION.bytes,
         owner: this.#store.owner,
       });
+    this.#added = { keys: 0, bytes: 0 };
   }
 }
 

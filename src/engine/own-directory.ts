@@ -12,7 +12,7 @@ const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 /**
  * A directory of one daemon's own, for as long as it lives. It is locked, and the kernel lifts the lock when the
  * daemon ends, however that happens. A pid written down would not do: it may be another's by then, and means
- * another process to a daemon in another container.
+ * another process to a daemon in another container. Cleaners of /tmp leave what is locked alone.
  */
 export class OwnDirectory implements AsyncDisposable {
   readonly path: string;

@@ -108,7 +108,8 @@ function migrate(database: Database): void {
         throw new Error(`it has version ${version}, this daemon knows up to ${MIGRATIONS.length}`);
       }
       for (const step of MIGRATIONS.slice(version)) database.run(step);
-      database.run(`PRAGMA user_version = ${MIGRATIONS.length}`);
+      // Not written when it is so: a daemon must be able to start on a full disk.
+      if (version < MIGRATIONS.length) database.run(`PRAGMA user_version = ${MIGRATIONS.length}`);
     })
     .immediate();
 }

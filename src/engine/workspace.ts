@@ -1,7 +1,9 @@
 import { accessSync, chownSync, constants, mkdirSync, statSync } from "node:fs";
 import { isAbsolute, join, normalize, relative, resolve } from "node:path";
 import { mayEnter } from "./access.ts";
+import { asUser } from "./as-user.ts";
 import { EngineError } from "./error.ts";
+import { systemCode } from "./files/faults.ts";
 import type { RunUser } from "./user.ts";
 
 /** Where the published pages and every client library say that work happens. */
@@ -75,12 +77,26 @@ export class Workspace {
 
 function make(path: string, owner: RunUser | undefined): string | undefined {
   try {
-    const created = mkdirSync(path, { recursive: true });
-    if (created !== undefined && owner) chownSync(path, owner.uid, owner.gid);
+    if (owner) makeFor(owner, path);
+    else mkdirSync(path, { recursive: true });
     accessSync(path, constants.W_OK);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/**
+ * As the user where the user may: whoever can make it can also put something else in its place before it is given
+ * away. Where the user may not, nobody can.
+ */
+function makeFor(owner: RunUser, path: string): void {
+  try {
+    asUser(owner, () => mkdirSync(path, { recursive: true }));
+  } catch (error) {
+    if (systemCode(error) !== "EACCES") throw error;
+    const created = mkdirSync(path, { recursive: true });
+    if (created !== undefined) chownSync(path, owner.uid, owner.gid);
   }
 }
 

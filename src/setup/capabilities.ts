@@ -1,5 +1,6 @@
 import type { Config } from "../config/read.ts";
 import { dataDirectory, workspace } from "./directory-checks.ts";
+import { desktop } from "./desktop-check.ts";
 import type { Finding } from "./finding.ts";
 import { containment, runAs, system } from "./machine-checks.ts";
 import { languages, tools } from "./program-checks.ts";
@@ -16,5 +17,6 @@ export function examine(config: Config): Promise<Finding[]> {
     ...languages(config),
     Promise.resolve(ownPythonPackages(config)),
     ...tools(config),
+    Promise.resolve(desktop(config)),
   ]);
 }

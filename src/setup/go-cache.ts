@@ -1,6 +1,7 @@
 import { findLanguage } from "../engine/code/languages.ts";
 import { findProgram } from "../engine/code/script.ts";
 import { runEnvironment, type SetupContext } from "./context.ts";
+import { buildGoKernel } from "./go-kernel.ts";
 import { setUpPackages } from "./packages.ts";
 import { failed, type PartResult } from "./result.ts";
 import { runTool } from "./tool.ts";
@@ -13,6 +14,8 @@ export async function setUpGo(packages: readonly string[], context: SetupContext
   const go = findLanguage("go");
   const program = go && findProgram(go, env, { user: undefined, programs: {} });
   if (program === undefined) return result;
+  const problem = await buildGoKernel(program, context);
+  if (problem !== undefined) return failed(problem, "try again with: sanderling setup go");
   context.output.print("==> go build std (fills the build cache of the user that code runs as)");
   const { succeeded, ending } = await runTool([program, "build", "std"], {
     env,

@@ -17,17 +17,26 @@ export async function setUpPackages(
   const present = await findPart(part, context);
   if (present !== undefined)
     return { state: "ready", changed: false, detail: `${present}: there already, nothing to do` };
+  const problem = await installPackages(packages, context);
+  if (problem) return problem;
+  const added = await findPart(part, context);
+  return added === undefined
+    ? failed(`${packages.join(", ")} installed, but the program does not answer`, "see: sanderling doctor")
+    : { state: "ready", changed: true, detail: added };
+}
+
+/** Installs packages with apt-get, showing what it does. @returns Why it could not, with what to do about it. */
+export async function installPackages(
+  packages: readonly string[],
+  context: SetupContext,
+): Promise<PartResult | undefined> {
   const apt = Bun.which("apt-get", { PATH: context.environment["PATH"] ?? "" });
   const command = `apt-get install --no-install-recommends ${packages.join(" ")}`;
   if (apt === null)
     return failed("this machine has no apt-get", `install ${packages.join(", ")} with its package manager`);
   if (process.getuid?.() !== 0) return failed("only root can install packages", `as root: ${command}`);
   const problem = await install(apt, packages, context);
-  if (problem !== undefined) return failed(problem, `look at: ${command}`);
-  const added = await findPart(part, context);
-  return added === undefined
-    ? failed(`${packages.join(", ")} installed, but the program does not answer`, "see: sanderling doctor")
-    : { state: "ready", changed: true, detail: added };
+  return problem === undefined ? undefined : failed(problem, `look at: ${command}`);
 }
 
 /** The version and path of a part's program; undefined when there is none that answers. */

@@ -1,4 +1,5 @@
 import type { SetupContext } from "./context.ts";
+import { setUpDesktop } from "./desktop.ts";
 import { setUpGo } from "./go-cache.ts";
 import { setUpPackages } from "./packages.ts";
 import { setUpPython } from "./python.ts";
@@ -33,6 +34,12 @@ export const PARTS: readonly Part[] = [
     setUp: (context) => setUpGo(["golang-go"], context),
   },
   aptPart("java", "Java", "a JDK, for its compiler and its virtual machine", "default-jdk-headless"),
+  {
+    id: "desktop",
+    title: "Desktop",
+    brings: "a display with a window manager, VNC, terminal, files, browser, recorder and reader of text",
+    setUp: (context) => setUpDesktop(context),
+  },
 ];
 
 export function findPart(id: string): Part | undefined {

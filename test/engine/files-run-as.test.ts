@@ -151,6 +151,24 @@ describe("files under run-as (needs root)", () => {
     }
   });
 
+  it("that the user may not read are told as missing in an archive", async () => {
+    await put("mixed/readable");
+    writeFileSync(at("mixed/unreadable"), "x", { mode: 0o600 });
+    mkdirSync(at("mixed/closed"), { mode: 0o700 });
+    const archive = await packDirectory(host.engine.paths, "mixed");
+    expect([archive.entries, archive.skipped]).toEqual([
+      1,
+      {
+        count: 2,
+        first: [
+          { path: "closed", reason: "unreadable" },
+          { path: "unreadable", reason: "unreadable" },
+        ],
+      },
+    ]);
+    expect((await new Response(archive.bytes).bytes()).byteLength).toBeGreaterThan(0);
+  });
+
   it("elsewhere on the machine are open as far as they are to the user's programs", async () => {
     expect(await findEntry(host.engine.paths, "/etc/passwd")).toMatchObject({ type: "file" });
     expect((await refusal(get("/non-existent.txt"))).code).toBe("not_found");

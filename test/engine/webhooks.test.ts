@@ -42,7 +42,7 @@ class Opened implements AsyncDisposable {
 
   send(target: Partial<WebhookTarget> & { url: string }, id = "one", body = '{"a":1}'): void {
     this.queue.register(id, { headers: {}, secret: undefined, headerPrefix: "X-Test-", ...target });
-    this.queue.deliver(id, body);
+    this.queue.deliverWhen(id, Promise.resolve(body));
   }
 
   finished(id = "one"): Promise<Delivery> {

@@ -54,10 +54,10 @@ test("doctor without --json prints the same rows, aligned", async () => {
   for (const row of rows) expect(row.slice(column)).toMatch(/^(ok|missing|limited)/);
 });
 
-test("setup lists its parts, which are those that the languages name", async () => {
+test("setup lists its parts, which are those that the languages name and the desktop", async () => {
   const { stdout } = await sanderling("setup", "--list");
   for (const { id } of PARTS) expect(stdout).toContain(`${id} `);
-  const named = new Set(LANGUAGES.map(({ setup }) => setup));
+  const named = new Set([...LANGUAGES.map(({ setup }) => setup), "desktop"]);
   expect(PARTS.map(({ id }) => id).toSorted()).toEqual([...named].toSorted());
 });
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -14,6 +14,8 @@ export interface TestDaemonOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Command that starts it; default: this checkout with this Bun. */
   readonly command?: readonly string[];
+  /** With the product's own Python, which `make test` sets up, and its kernels. */
+  readonly withPython?: boolean;
 }
 
 /** A real daemon in a process of its own, with a workspace and a data directory of its own. */
@@ -29,8 +31,12 @@ export class TestDaemon implements AsyncDisposable {
     readonly log: Promise<string>,
   ) {}
 
-  static async start({ env = {}, command }: TestDaemonOptions = {}): Promise<TestDaemon> {
+  static async start({ env = {}, command, withPython }: TestDaemonOptions = {}): Promise<TestDaemon> {
     const directory = await mkdtemp(join(tmpdir(), "sanderling-test-"));
+    if (withPython === true) {
+      await mkdir(join(directory, "data"));
+      await symlink(join(ROOT, ".sanderling/python"), join(directory, "data/python"));
+    }
     const variables = {
       ...process.env,
       SANDERLING_HOPX_PORT: "0",

@@ -66,6 +66,7 @@ export class TestEngine implements AsyncDisposable {
           backgroundKeepBytes: 16 * 1024 * 1024,
           environmentFile: undefined,
           executionKeepMs: 60_000,
+          sqlUrl: undefined,
           maxSessions: 8,
           sessionIdleMs: 60_000,
           executionKeepCount: 100,

@@ -29,6 +29,7 @@ try {
     backgroundKeepBytes: 16 * 1024 * 1024,
     environmentFile: undefined,
     executionKeepMs: 60_000,
+    sqlUrl: undefined,
     maxSessions: 8,
     sessionIdleMs: 60_000,
     executionKeepCount: 100,

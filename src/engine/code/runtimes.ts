@@ -1,9 +1,18 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import bashKernel from "../../../runtimes/kernel/bash.cjs" with { type: "text" };
+import kernelFamily from "../../../runtimes/kernel/family.cjs" with { type: "text" };
+import goKernel from "../../../runtimes/kernel/go.cjs" with { type: "text" };
+import kernelJupyter from "../../../runtimes/kernel/jupyter.cjs" with { type: "text" };
+import nodeKernel from "../../../runtimes/kernel/node.cjs" with { type: "text" };
+import kernelStdin from "../../../runtimes/kernel/stdin.cjs" with { type: "text" };
+import kernelZmtp from "../../../runtimes/kernel/zmtp.cjs" with { type: "text" };
 import nodeHooks from "../../../runtimes/node/hooks.mjs" with { type: "text" };
 import nodeMain from "../../../runtimes/node/main.cjs" with { type: "text" };
 import pythonForkServer from "../../../runtimes/python/forkserver.py" with { type: "text" };
+import pythonKernel from "../../../runtimes/python/kernel.py" with { type: "text" };
+import pythonDisplay from "../../../runtimes/python/sanderling_display.py" with { type: "text" };
 import pythonMain from "../../../runtimes/python/main.py" with { type: "text" };
 import { OwnDirectory } from "../own-directory.ts";
 
@@ -11,6 +20,15 @@ import { OwnDirectory } from "../own-directory.ts";
 const FILES = {
   "python/forkserver.py": pythonForkServer,
   "python/main.py": pythonMain,
+  "python/kernel.py": pythonKernel,
+  "python/sanderling_display.py": pythonDisplay,
+  "kernel/bash.cjs": bashKernel,
+  "kernel/family.cjs": kernelFamily,
+  "kernel/go.cjs": goKernel,
+  "kernel/jupyter.cjs": kernelJupyter,
+  "kernel/node.cjs": nodeKernel,
+  "kernel/stdin.cjs": kernelStdin,
+  "kernel/zmtp.cjs": kernelZmtp,
   "node/main.cjs": nodeMain,
   "node/hooks.mjs": nodeHooks,
 } as const;

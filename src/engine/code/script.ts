@@ -1,5 +1,5 @@
-import { lchownSync, mkdirSync, writeFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { constants, mkdirSync, writeFileSync } from "node:fs";
+import { lchown, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../error.ts";
 import type { Environment } from "../environment.ts";
@@ -13,6 +13,7 @@ import type { Argv, Language, LanguageId } from "./languages.ts";
 import { findInPath } from "./programs.ts";
 import type { Scratch } from "./runtimes.ts";
 
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 const SMALL_CHARACTERS = 64 * 1024;
 
 export interface ScriptContext {
@@ -63,17 +64,17 @@ export async function planScript(
     runtime: (name) => scratch.runtime(name),
     write: async (name, content) => {
       const path = join(directory, name);
-      // Exclusive: once the directory is the user's, a link could be waiting there for root to write through.
-      const how = { mode: 0o600, flag: "wx" };
-      // A small file is written faster than another thread is asked to.
-      if (content.length <= SMALL_CHARACTERS) {
+      if (user === undefined && content.length <= SMALL_CHARACTERS) {
+        // A small file is written faster than another thread is asked to.
         mkdirSync(directory, { recursive: true, mode: 0o700 });
-        writeFileSync(path, content, how);
-      } else {
-        await mkdir(directory, { recursive: true, mode: 0o700 });
-        await writeFile(path, content, how);
+        writeFileSync(path, content, { mode: 0o600, flag: "wx" });
+        return path;
       }
-      if (user) for (const owned of [directory, path]) lchownSync(owned, user.uid, user.gid);
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      // Nobody but the daemon can put another thing in its place; in it the user can, so what follows is the user's.
+      if (user) await lchown(directory, user.uid, user.gid);
+      await using file = await fileCalls(user).open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+      await file.writeFile(content);
       return path;
     },
   });

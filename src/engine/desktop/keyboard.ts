@@ -48,6 +48,8 @@ export class Keyboard {
       while (at < keysyms.length) at += await this.#typeStretch(keysyms.slice(at), delayMs, signal);
     } finally {
       if (isLocked) await this.#tap(KEY.capsLock);
+      // Whoever changes the layout next must not change what has been typed.
+      await this.#spare.settle();
       await this.#fake.x.sync();
     }
   }

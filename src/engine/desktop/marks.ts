@@ -15,8 +15,8 @@ const MOST_MARKS = 200;
 /** Neighbours have other colours, so that a number is not taken for the next one's. */
 const COLORS = [0xd32f2f, 0x1976d2, 0x2e7d32, 0x7b1fa2, 0xe65100, 0x00838f];
 const WHITE = 0xffffff;
-const DOT = 2;
-const PADDING = 2;
+const DOT = 3;
+const PADDING = 3;
 const LINE = 2;
 
 /** Numbers the elements that are on the screen, in the order given. */

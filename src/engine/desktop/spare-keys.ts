@@ -38,10 +38,7 @@ export class SpareKeys {
     const keycodes = keysyms
       .map(() => this.#free?.pop() ?? this.#takeOldest())
       .filter((one) => one !== undefined);
-    if (keycodes.some((keycode) => this.#unread.has(keycode))) {
-      await clientSettled(this.#x);
-      this.#unread.clear();
-    }
+    if (keycodes.some((keycode) => this.#unread.has(keycode))) await this.settle();
     for (const [i, keycode] of keycodes.entries()) {
       const keysym = keysyms[i] ?? 0;
       this.#given.set(keysym, keycode);
@@ -59,6 +56,13 @@ export class SpareKeys {
       this.#given.delete(keysym);
       this.#given.set(keysym, keycode);
     }
+  }
+
+  /** Waits until what was typed with these keys has been read. */
+  async settle(): Promise<void> {
+    if (this.#unread.size === 0) return;
+    await clientSettled(this.#x);
+    this.#unread.clear();
   }
 
   /** It was given a key once, which another layout has taken back. */

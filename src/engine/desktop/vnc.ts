@@ -83,6 +83,12 @@ export class Vnc implements AsyncDisposable {
     if (server) await new Promise((resolve) => server.close(resolve));
   }
 
+  /** What viewers of this desktop show; made where there are none yet. @throws EngineError as `Desktop.use`. */
+  async passwords(): Promise<{ readonly password: string; readonly viewPassword: string }> {
+    const { full, viewOnly } = this.#ensurePasswords(await this.#desktop.use());
+    return { password: full, viewPassword: viewOnly };
+  }
+
   /** A connection to the display that speaks RFB. @throws EngineError `busy`, or as `Desktop.use`. */
   async connect(): Promise<Socket> {
     const session = await this.#desktop.use();
@@ -105,11 +111,12 @@ export class Vnc implements AsyncDisposable {
     return typeof address === "object" && address !== null ? address.port : undefined;
   }
 
-  #ensurePasswords(session: Session, wanted?: string): void {
+  #ensurePasswords(session: Session, wanted?: string): Passwords {
     const now = this.#passwords;
     const full = wanted ?? now?.full ?? randomPassword();
-    this.#passwords = { full, viewOnly: now?.viewOnly ?? randomPassword() };
-    session.files.write("password", passwordFile(full, this.#passwords.viewOnly));
+    const viewOnly = now?.viewOnly ?? randomPassword();
+    session.files.write("password", passwordFile(full, viewOnly));
+    return (this.#passwords = { full, viewOnly });
   }
 
   /** The port that viewers expect of this display, or any other when somebody has that. */

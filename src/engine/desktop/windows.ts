@@ -31,6 +31,11 @@ export interface WindowFacts extends Rectangle {
   readonly isMaximized: boolean;
 }
 
+/** Names a window among all that ever were: the server gives the ids of windows that have gone again. */
+export function windowKey({ id, pid }: Pick<WindowFacts, "id" | "pid">): string {
+  return `${id} of ${pid ?? "nobody"}`;
+}
+
 /** How long a window manager and an application get to do what they were asked. */
 const EFFECT_MS = 3000;
 const FROM_PAGER = 2;

@@ -3,16 +3,11 @@ import { lstat, readlink, type FileHandle } from "node:fs/promises";
 import type { Duplex } from "node:stream";
 import { createGzip } from "node:zlib";
 import { pack, type Header, type Pack } from "tar-stream";
+import { walk, type Skipped } from "./archive-walk.ts";
 import { drained } from "./drained.ts";
 import { fileFault } from "./faults.ts";
 import { HeldDirectory } from "./held-directory.ts";
 import type { AbsolutePath, PathRules } from "./paths.ts";
-
-/** Something that cannot be in an archive, or could not be read. */
-export interface Skipped {
-  readonly path: string;
-  readonly reason: "special" | "unreadable" | "name" | "too_deep";
-}
 
 export interface PackedArchive {
   readonly path: AbsolutePath;
@@ -25,8 +20,6 @@ export interface PackedArchive {
 
 const READ_BYTES = 64 * 1024;
 const MOST_SKIPPED_TOLD = 50;
-/** Each level holds a descriptor. */
-const MOST_DEPTH = 256;
 const PERMISSION_BITS = 0o7777;
 
 /**
@@ -46,56 +39,29 @@ export async function packDirectory(paths: PathRules, path: string): Promise<Pac
   }
 }
 
-interface Visitor {
-  entry(parent: HeldDirectory, entry: Dirent, path: string): Promise<void>;
-  skip(path: string, reason: Skipped["reason"]): void;
-}
-
 async function look(root: HeldDirectory): Promise<Pick<PackedArchive, "entries" | "skipped">> {
   const first: Skipped[] = [];
   let [entries, count] = [0, 0];
+  const skip = (path: string, reason: Skipped["reason"]) => {
+    if (count++ < MOST_SKIPPED_TOLD) first.push({ path, reason });
+  };
   await walk(root, "", {
-    entry: () => {
-      entries++;
-      return Promise.resolve();
+    entry: async (parent, entry, path) => {
+      if (entry.isFile() && !(await isReadable(parent, entry.name))) skip(path, "unreadable");
+      else entries++;
     },
-    skip: (path, reason) => {
-      if (count++ < MOST_SKIPPED_TOLD) first.push({ path, reason });
-    },
+    skip,
   });
   return { entries, skipped: { count, first } };
 }
 
-/** Everything below a directory, parents before their children; links are told and not followed. */
-async function walk(directory: HeldDirectory, base: string, visitor: Visitor, depth = 1): Promise<void> {
-  for (const entry of await directory.entries()) {
-    const path = base + entry.name;
-    // What reading a name that is no UTF-8 gives for its bytes leads nowhere.
-    if (entry.name.includes("\ufffd")) visitor.skip(path, "name");
-    else if (entry.isFile() || entry.isSymbolicLink()) await visitor.entry(directory, entry, path);
-    else if (!entry.isDirectory()) visitor.skip(path, "special");
-    else if (depth >= MOST_DEPTH) visitor.skip(path, "too_deep");
-    else await enter(directory, entry, path, visitor, depth);
-  }
-}
-
-async function enter(
-  parent: HeldDirectory,
-  entry: Dirent,
-  path: string,
-  visitor: Visitor,
-  depth: number,
-): Promise<void> {
-  let child: HeldDirectory;
+async function isReadable(parent: HeldDirectory, name: string): Promise<boolean> {
   try {
-    child = await parent.directory(entry.name);
+    await (await parent.file(name)).close();
+    return true;
   } catch {
-    visitor.skip(path, "unreadable");
-    return;
+    return false;
   }
-  await using held = child;
-  await visitor.entry(parent, entry, path);
-  await walk(held, `${path}/`, visitor, depth + 1);
 }
 
 function stream(root: HeldDirectory): ReadableStream<Uint8Array> {

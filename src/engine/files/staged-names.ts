@@ -11,6 +11,11 @@ const PREFIX = "daemon-";
 /** What is found under a name must look like one given here before it is removed. */
 const NAME = /^\.sanderling-[0-9a-f-]{36}\.part$/;
 
+/** Whether a name is one of those, which nobody but the daemon needs to know of. */
+export function isStagedName(name: string): boolean {
+  return NAME.test(name);
+}
+
 /** A name for something that is not whole yet. */
 export interface StagedName {
   readonly name: string;
@@ -38,11 +43,15 @@ export class StagedNames implements AsyncDisposable {
     }
   }
 
-  /** @param directory The real path of where it will be. @throws the system's error. */
+  /** @param directory The real path of where it will be. */
   give(directory: string): StagedName {
     const name = `.sanderling-${crypto.randomUUID()}.part`;
     const record = join(this.#own.path, name);
-    writeFileSync(record, directory, { flag: "wx", mode: 0o600 });
+    try {
+      writeFileSync(record, directory, { flag: "wx", mode: 0o600 });
+    } catch {
+      // The daemon's own disk is full, which is no reason not to write to another: a kill would leave something.
+    }
     return { name, forget: () => unlinkIfThere(record) };
   }
 

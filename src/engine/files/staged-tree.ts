@@ -1,11 +1,11 @@
 import { constants } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
 import { EngineError } from "../error.ts";
 import type { FileCalls } from "./calls.ts";
 import { systemCode } from "./faults.ts";
 import type { HeldDirectory } from "./held-directory.ts";
 import { emptyDirectory } from "./remove-tree.ts";
 import type { StagedName } from "./staged-names.ts";
+import { Syncs } from "./syncs.ts";
 
 export interface Dress {
   readonly mode: number;
@@ -16,8 +16,6 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 /** A directory that its owner cannot use could not be moved, filled or removed. */
 const OWNER_BITS = 0o700;
 const NEW_DIRECTORY_MODE = 0o755;
-/** Files on their way to the disk at once: file systems write many together in the time of one. */
-const SYNCS_AT_ONCE = 32;
 
 /**
  * A tree that is made out of sight: in a hidden directory that only its owner may enter, on the file system where
@@ -29,7 +27,7 @@ export class StagedTree implements AsyncDisposable {
   readonly #open: { readonly name: string; readonly held: HeldDirectory }[] = [];
   readonly #dresses = new Map<string, { names: readonly string[]; dress: Dress }>();
 
-  readonly #syncs = new Syncs(SYNCS_AT_ONCE);
+  readonly #syncs = new Syncs();
   readonly #calls: FileCalls;
 
   private constructor(
@@ -190,39 +188,4 @@ function noTarget(target: readonly string[]): EngineError {
     "invalid",
     `Cannot unpack a hard link to ${JSON.stringify(target.join("/"))}: it is no file of the archive`,
   );
-}
-
-/** Files on their way to the disk, no more than so many at once. Each is closed when it is there. */
-class Syncs {
-  readonly #underWay = new Set<Promise<void>>();
-  readonly #most: number;
-  #failure: { readonly cause: unknown } | undefined;
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  /** @throws what an earlier one failed with. */
-  async begin(file: FileHandle): Promise<void> {
-    while (this.#underWay.size >= this.#most) await Promise.race(this.#underWay);
-    if (this.#failure) throw this.#failure.cause;
-    const done = sync(file)
-      .catch((cause: unknown) => void (this.#failure ??= { cause }))
-      .finally(() => this.#underWay.delete(done));
-    this.#underWay.add(done);
-  }
-
-  /** @throws what the first that failed was refused with. */
-  async all(): Promise<void> {
-    await Promise.all(this.#underWay);
-    if (this.#failure) throw this.#failure.cause;
-  }
-}
-
-async function sync(file: FileHandle): Promise<void> {
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }

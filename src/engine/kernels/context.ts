@@ -198,7 +198,7 @@ export class KernelContext implements AsyncDisposable {
   }
 
   async #execute(kernel: Kernel, run: KernelRun): Promise<void> {
-    const request = this.#send(kernel, run);
+    const request = await this.#send(kernel, run);
     if (request) {
       const interruption = new Interruption(kernel, request, this.#options.interruptGraceMs);
       this.#interruption = interruption;
@@ -209,11 +209,12 @@ export class KernelContext implements AsyncDisposable {
     } else this.#becomeIdle();
   }
 
-  #send(kernel: Kernel, run: KernelRun): KernelRequest | undefined {
+  async #send(kernel: Kernel, run: KernelRun): Promise<KernelRequest | undefined> {
     run.begin(kernel);
     this.#raw?.aim(run);
-    const { code, silent = false } = run.request;
+    const { silent = false } = run.request;
     try {
+      const code = (await kernel.kind.translate?.(run.request.code)) ?? run.request.code;
       return kernel.execute(code, { silent, allowStdin: run.takesInput }, (said) => run.hear(said));
     } catch (error) {
       run.finish({ cause: "lost", message: messageOf(error) });
@@ -233,7 +234,7 @@ export class KernelContext implements AsyncDisposable {
     if (request.isFinished) await this.#raw?.flush();
     else this.#tellDeath(kernel, run);
     if (stop) return stop;
-    if (request.isFinished) return endOf(run, await request.finished);
+    if (request.isFinished) return endOf(run, await request.finished, interruption);
     if (this.#sentences.has(kernel) || !kernel.death) return { cause: "cancelled", reason: "requested" };
     return kernel.death.end;
   }
@@ -248,7 +249,7 @@ export class KernelContext implements AsyncDisposable {
   }
 
   #tellDeath(kernel: Kernel, run: KernelRun): void {
-    const how = kernel.death ? describeEnd(kernel.death.end) : "was ended";
+    const how = kernel.death ? describeDeath(kernel.death.end) : "was ended";
     const { name, message } = this.#sentences.get(kernel) ?? {
       name: "KernelDied",
       message: `The kernel ${how} during this run: its variables are lost`,
@@ -294,7 +295,7 @@ export class KernelContext implements AsyncDisposable {
     if (this.#death) return;
     this.#death = end;
     this.#state = "dead";
-    this.#loseQueue(`The kernel ${describeEnd(end)} before the turn of this run came`);
+    this.#loseQueue(`The kernel ${describeDeath(end)} before the turn of this run came`);
     // What it started ends with it.
     void this.#kernel?.[Symbol.asyncDispose]();
     this.#touch();
@@ -310,11 +311,18 @@ export class KernelContext implements AsyncDisposable {
   }
 
   #gone(what: string): EngineError {
-    const how = this.#death ? describeEnd(this.#death) : "is gone";
+    const how = this.#death ? describeDeath(this.#death) : "is gone";
     return new EngineError("gone", `Cannot ${what} context ${this.id}: its kernel ${how}`, {
       details: { death: this.#death },
     });
   }
+}
+
+/** As `describeEnd`, after the name of what died. */
+function describeDeath(end: RunEnd): string {
+  return end.cause === "exited" || end.cause === "could_not_start"
+    ? describeEnd(end)
+    : `was ${describeEnd(end)}`;
 }
 
 function messageOf(error: unknown): string {
@@ -322,12 +330,14 @@ function messageOf(error: unknown): string {
 }
 
 /** How a run ended that the kernel is through with. */
-function endOf(run: KernelRun, said: KernelMessage | "lost"): RunEnd {
+function endOf(run: KernelRun, said: KernelMessage | "lost", { isMade }: Interruption): RunEnd {
   const reply = said !== "lost" && said.type === "execute_reply" ? said : undefined;
   if (reply?.status === "ok") return { cause: "exited", code: 0 };
   if (reply?.status === "error" && !run.hasFailed)
     run.fail(reply.failure.name, reply.failure.message, reply.failure.traceback);
-  // Without a reply: interrupted in the very moment in which the kernel was done with the code.
+  // ipykernel does not reply when it is interrupted in the moment before or after the user's code.
+  if (reply === undefined && isMade && !run.hasFailed)
+    run.fail("Interrupted", "The kernel was interrupted when it had not quite begun or was almost done");
   if (run.hasFailed || reply?.status === "error") return { cause: "exited", code: 1 };
   return { cause: "lost", message: "the kernel is idle again and has not said how the code ended" };
 }

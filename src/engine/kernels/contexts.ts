@@ -4,6 +4,7 @@ import type { RunLimits } from "../process/containment.ts";
 import { KernelContext } from "./context.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import type { KernelRunOptions } from "./kernel-run.ts";
+import type { KernelSpec } from "./kernelspecs.ts";
 import type { KernelPlace } from "./launch.ts";
 import type { KernelPool } from "./pool.ts";
 
@@ -17,6 +18,8 @@ export interface ContextsOptions {
   readonly run: Omit<KernelRunOptions, "outputBytes">;
   /** The kernel of a language by name or alias. @throws EngineError `invalid`, `unsupported`. */
   readonly kindOf: (language: string) => KernelKind;
+  /** The languages that there are kernels of our own choice for, with the kernel on this machine. */
+  readonly list: () => { language: string; kind: KernelKind | undefined }[];
   /** The absolute form of a directory that kernels may work in. @throws EngineError `invalid`, `denied`. */
   readonly directory: (cwd: string | undefined) => string;
   /** What every kernel gets, just now. */
@@ -44,6 +47,11 @@ export class KernelContexts implements AsyncDisposable {
 
   constructor(options: ContextsOptions) {
     this.#options = options;
+  }
+
+  /** The languages of contexts, with the kernel of each on this machine, or undefined. */
+  languages(): { language: string; kernel: KernelSpec | undefined }[] {
+    return this.#options.list().map(({ language, kind }) => ({ language, kernel: kind?.spec }));
   }
 
   /**
@@ -79,6 +87,11 @@ export class KernelContexts implements AsyncDisposable {
     this.#isClosing = true;
     const late = AbortSignal.any([AbortSignal.timeout(graceMs), hurry]);
     await Promise.all([...this.#contexts.values()].map((context) => context.drain(late)));
+  }
+
+  /** Kernels that wait for a context. */
+  get waiting(): number {
+    return this.#options.pool.waiting.length;
   }
 
   get(id: string): KernelContext | undefined {

@@ -4,17 +4,25 @@ import type { KernelRequest } from "./kernel-request.ts";
 /** "stubborn": the kernel was not idle in time. */
 export type InterruptOutcome = "interrupted" | "stubborn" | "died";
 
+const TIMES = 2;
+
 /** The interrupt of one request: made at most once, however many ask for it. */
 export class Interruption {
   readonly #kernel: Kernel;
   readonly #request: KernelRequest;
   readonly #graceMs: number;
   #outcome: Promise<InterruptOutcome> | undefined;
+  #isMade = false;
 
   constructor(kernel: Kernel, request: KernelRequest, graceMs: number) {
     this.#kernel = kernel;
     this.#request = request;
     this.#graceMs = graceMs;
+  }
+
+  /** Whether the kernel has been sent an interrupt. */
+  get isMade(): boolean {
+    return this.#isMade;
   }
 
   /** Interrupts the kernel if nobody has, and waits until it is through with the request, or for the grace. */
@@ -31,8 +39,14 @@ export class Interruption {
     const begun = this.#request.begun.then(() => undefined);
     const early = await within(this.#graceMs, [...ends, begun]);
     if (early === "interrupted" || early === "died") return early;
-    this.#kernel.interrupt();
-    return (await within(this.#graceMs, ends)) ?? "stubborn";
+    this.#isMade = true;
+    // Twice: between system(3) and the start of its program, for example, a signal goes lost.
+    for (let i = 0; i < TIMES; i++) {
+      this.#kernel.interrupt();
+      const how = await within(this.#graceMs / TIMES, ends);
+      if (how) return how;
+    }
+    return "stubborn";
   }
 }
 

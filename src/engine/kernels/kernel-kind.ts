@@ -12,6 +12,8 @@ export interface KernelKind {
   readonly transport: "ipc" | "tcp";
   /** The kernel sends what is written to its descriptors 1 and 2 itself; else it is taken from its pipes. */
   readonly forwardsOutput: boolean;
+  /** Makes of the user's code what the kernel takes, every line in its place. */
+  readonly translate?: ((code: string) => Promise<string>) | undefined;
   /** Code for a fresh kernel before anybody uses it. */
   readonly warmUp?: string | undefined;
   /**

@@ -111,7 +111,10 @@ export class KernelRun implements Run {
     return this.#outcome;
   }
 
-  /** Processor time of this run; memory and processes are the highest of its kernel so far. */
+  /**
+   * Processor time since the run before it ended, which is when its kernel last did nothing; memory and
+   * processes are the highest of its kernel so far.
+   */
   get usage(): RunUsage {
     if (this.#outcome) return this.#outcome.usage;
     return this.#kernel ? since(this.#usageBefore, this.#kernel.process.usage) : NO_USAGE;
@@ -157,7 +160,7 @@ export class KernelRun implements Run {
   /** Its turn has come. */
   begin(kernel: Kernel): void {
     this.#kernel = kernel;
-    this.#usageBefore = kernel.process.usage;
+    this.#usageBefore = kernel.lastUsage;
     this.#startedAt = new Date();
     this.#startedMs = performance.now();
     this.#limitTime();
@@ -191,9 +194,10 @@ export class KernelRun implements Run {
   finish(end: RunEnd): void {
     if (this.#outcome) return;
     for (const timer of this.#timers) clearTimeout(timer);
+    const usage = this.#kernel?.look();
     this.#outcome = {
       end,
-      usage: this.usage,
+      usage: usage ? since(this.#usageBefore, usage) : NO_USAGE,
       durationMs: performance.now() - this.#startedMs,
       totals: this.journal.totals,
     };

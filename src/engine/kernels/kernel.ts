@@ -3,7 +3,7 @@ import type { Channel, JupyterClient } from "../jupyter/client.ts";
 import { newMessageId } from "../jupyter/client.ts";
 import type { KernelMessage } from "../jupyter/kernel-message.ts";
 import type { ProcessRun } from "../process/process-run.ts";
-import type { RunOutcome } from "../run.ts";
+import type { RunOutcome, RunUsage } from "../run.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import { KernelRequest, type RequestListener } from "./kernel-request.ts";
 import { removeKernelFiles, type Launched } from "./launch.ts";
@@ -13,7 +13,7 @@ const REMEMBERED_REQUESTS = 32;
 /** A kernel that said one half of "finished" says the other within moments, or was interrupted in between. */
 const ASK_AFTER_MS = 1000;
 /** Between hanging up and the end of its process; a kernel that cleans up takes a while. */
-const HANG_UP_MS = 10_000;
+const HANG_UP_MS = 5000;
 /** What a dying kernel has sent is read within moments. */
 const LAST_WORDS_MS = 1000;
 
@@ -28,6 +28,7 @@ export class Kernel implements AsyncDisposable {
   readonly #client: JupyterClient;
   readonly #requests: Map<string, KernelRequest>;
   #death: RunOutcome | undefined;
+  #lastUsage: RunUsage;
   /** Why it was of no use any more, when that is what ended it. */
   #uselessness: string | undefined;
 
@@ -44,12 +45,24 @@ export class Kernel implements AsyncDisposable {
     this.#launched = launched;
     this.#client = client;
     this.#requests = requests;
+    this.#lastUsage = launched.process.usage;
     this.died = this.#watch();
   }
 
   /** How the process ended; undefined while it lives. */
   get death(): RunOutcome | undefined {
     return this.#death;
+  }
+
+  /** What `look` found last; before that, what it took to start. */
+  get lastUsage(): RunUsage {
+    return this.#lastUsage;
+  }
+
+  /** What it has used so far. Several files are read for it, so it is asked for once a run. */
+  look(): RunUsage {
+    this.#lastUsage = this.process.usage;
+    return this.#lastUsage;
   }
 
   /**
@@ -94,10 +107,13 @@ export class Kernel implements AsyncDisposable {
 
   /** Asks the kernel to stop what it executes. It may take its time or not heed it. */
   interrupt(): void {
-    if (this.#death) return;
+    if (this.process.hasEnded) return;
     if (this.kind.spec.interruptMode === "message") this.#client.send("control", "interrupt_request", {});
     // The kernel and the programs it runs, as a terminal would; what made a session of its own goes on.
-    else if (!this.process.hasEnded) process.kill(-this.pid, "SIGINT");
+    else process.kill(-this.pid, "SIGINT");
+    // ipykernel notices a signal that came while it awaits something only when the next message comes
+    // (tornado's add_callback does not wake a loop from its own thread).
+    this.#ask();
   }
 
   /** Told when a channel is over: nobody can speak to the process any more, so it ends too. */
@@ -132,16 +148,19 @@ export class Kernel implements AsyncDisposable {
   /** A kernel answers in order: when it has answered a question asked now, the missing half never comes. */
   #askSoon(request: KernelRequest): void {
     const timer = setTimeout(() => {
-      if (request.isFinished || this.#death) return;
-      try {
-        const question = this.#request("kernel_info_request", {}, () => undefined);
-        void question.finished.then(() => request.giveUp());
-      } catch {
-        // It has hung up: its death ends the request.
-      }
+      if (!request.isFinished) void this.#ask()?.finished.then(() => request.giveUp());
     }, ASK_AFTER_MS);
     timer.unref();
     void request.finished.then(() => clearTimeout(timer));
+  }
+
+  #ask(): KernelRequest | undefined {
+    try {
+      return this.#request("kernel_info_request", {}, () => undefined);
+    } catch {
+      // It has hung up: its death ends every request.
+      return undefined;
+    }
   }
 
   async #watch(): Promise<RunOutcome> {

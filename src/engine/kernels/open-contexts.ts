@@ -1,8 +1,9 @@
+import { join } from "node:path";
 import type { Environment } from "../environment.ts";
 import type { JournalOptions } from "../process/journal.ts";
 import { KernelContexts } from "./contexts.ts";
 import type { KernelKind } from "./kernel-kind.ts";
-import { findKind } from "./kinds.ts";
+import { findKind, listKernels, type KernelSearch } from "./kernel-languages.ts";
 import type { LaunchContext } from "./launch.ts";
 import { KernelPool } from "./pool.ts";
 import { startKernel } from "./start-kernel.ts";
@@ -34,6 +35,8 @@ export interface ContextsPlace extends LaunchContext {
   readonly journal: JournalOptions;
   /** The prefix of the product's own Python. */
   readonly prefix: string;
+  /** Interpreters to use instead of those in PATH. */
+  readonly programs: KernelSearch["programs"];
   readonly environment: () => Environment;
   readonly directory: (cwd: string | undefined) => string;
   readonly onNotice: (notice: string, details?: Readonly<Record<string, unknown>>) => void;
@@ -61,9 +64,14 @@ export function openContexts(settings: KernelSettings, place: ContextsPlace): Ke
     isBusy: () => place.runs.isStarting,
     availableMemory,
   });
-  const kindOf = (language: string) =>
-    findKind(language, { env: place.environment(), prefix: place.prefix, onNotice: place.onNotice });
-  fillAhead(settings.kernelPoolLanguages, pool, kindOf, place.onNotice);
+  const search = (): KernelSearch => ({
+    ...place,
+    env: place.environment(),
+    runtime: (name) => join(place.scratch, "runtimes", name),
+  });
+  const kindOf = (language: string) => findKind(language, search());
+  // Not on the way of the daemon's own start.
+  setTimeout(() => fillAhead(settings.kernelPoolLanguages, pool, kindOf, place.onNotice), 0);
   return new KernelContexts({
     ...settings,
     ...place,
@@ -74,6 +82,7 @@ export function openContexts(settings: KernelSettings, place: ContextsPlace): Ke
       valueBytes: maxDisplayBytes,
     },
     kindOf,
+    list: () => listKernels(search()),
     pool,
   });
 }

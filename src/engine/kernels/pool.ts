@@ -23,7 +23,7 @@ const REFILL_AFTER_MS = 200;
 const LOOK_EVERY_MS = 5000;
 /** What interpreters, loaders and libraries read once, when they start: to change it later would do nothing. */
 const READ_AT_START =
-  /^(PYTHON|LD_|LC_|LANG|MALLOC_|GLIBC_|OMP_|OPENBLAS_|MKL_|NUMEXPR_|MPL|IPYTHON|JUPYTER|NODE_|DENO_|JAVA_|JDK_|GO)|^(TZ|HOME)$/;
+  /^(PYTHON|LD_|LC_|LANG|MALLOC_|GLIBC_|OMP_|OPENBLAS_|MKL_|NUMEXPR_|MPL|IPYTHON|JUPYTER|NODE_|DENO_|JAVA_|JDK_)|^(TZ|HOME)$/;
 
 interface Waiting {
   readonly kernel: Kernel;

@@ -1,4 +1,4 @@
-import { dlopen, ptr, type Pointer } from "bun:ffi";
+import { dlopen, ptr, read, type Pointer } from "bun:ffi";
 import { closeSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { EngineError } from "../error.ts";
@@ -61,6 +61,10 @@ const SYMBOLS = {
   socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   sendmsg: { args: ["i32", "ptr", "i32"], returns: "i64" },
   waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
+  inotify_init1: { args: ["i32"], returns: "i32" },
+  inotify_add_watch: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  inotify_rm_watch: { args: ["i32", "i32"], returns: "i32" },
+  __errno_location: { args: [], returns: "ptr" },
   syscall: { args: ["i64", "i64", "i64", "i64", "i64"], returns: "i64" },
 } as const;
 
@@ -274,6 +278,25 @@ export function setThreadIdentity(
   ];
   // Only root may change groups, so it is root's identity that goes last and comes back first.
   return (direction === "enter" ? steps : steps.reverse()).every((step) => step() === 0n);
+}
+
+/** A queue of file changes, whose reading end does not block; undefined when the user has too many of them. */
+export function openInotify(): number | undefined {
+  const fd = libc().inotify_init1(O_CLOEXEC | O_NONBLOCK);
+  return fd < 0 ? undefined : fd;
+}
+
+/** @returns The number that events of this directory carry, or why there will be none. */
+export function addInotifyWatch(fd: number, path: string, mask: number): number | "too_many" | "refused" {
+  const watch = libc().inotify_add_watch(fd, ptr(new TextEncoder().encode(`${path}\0`)), mask);
+  if (watch >= 0) return watch;
+  const location = libc().__errno_location();
+  const number = location === null ? 0 : read.i32(location, 0);
+  return number === constants.errno.ENOSPC || number === constants.errno.ENOMEM ? "too_many" : "refused";
+}
+
+export function removeInotifyWatch(fd: number, watch: number): void {
+  libc().inotify_rm_watch(fd, watch);
 }
 
 /** Collects one ended child by its own pid, never another's; false while it still runs. */

@@ -11,11 +11,17 @@ export interface ShellReport {
   readonly status: number;
 }
 
+/** What a shell needs of its process. */
+export type ShellProcess = Pick<
+  ProcessRun,
+  "pid" | "hasEnded" | "outcome" | "stdin" | "signal" | "drained" | "destroy"
+>;
+
 export interface ShellStart {
   /** Starts the process; the spec is complete but for its place. */
   readonly start: (
     spec: Pick<ProcessRunSpec, "argv" | "stdin" | "descriptors" | "onOutput">,
-  ) => Promise<ProcessRun>;
+  ) => Promise<ShellProcess>;
   readonly program: string;
   readonly onOutput: (stream: Stream, bytes: Uint8Array) => Promise<void> | undefined;
   readonly onReport: (report: ShellReport) => void;
@@ -26,10 +32,10 @@ const LONGEST_REPORT = 4096;
 
 /** One living bash that takes lines on a pipe of its own and reports on another. */
 export class Shell implements AsyncDisposable {
-  readonly #process: ProcessRun;
+  readonly #process: ShellProcess;
   readonly #reports: PipeReader;
 
-  private constructor(process: ProcessRun, reports: PipeReader) {
+  private constructor(process: ShellProcess, reports: PipeReader) {
     this.#process = process;
     this.#reports = reports;
   }
@@ -37,7 +43,7 @@ export class Shell implements AsyncDisposable {
   /** @throws EngineError as `RunTable.startService`. */
   static async start({ start, program, onOutput, onReport }: ShellStart): Promise<Shell> {
     const pipe = createOutputPipe();
-    let process: ProcessRun;
+    let process: ShellProcess;
     try {
       process = await start({
         argv: [program, "--norc", "--noprofile", "-i"],

@@ -1,4 +1,5 @@
 import { EngineError } from "../error.ts";
+import type { RunLimits } from "../process/containment.ts";
 import { INPUT_CAPACITY } from "../process/input-pipe.ts";
 import type { TerminalSize } from "../process/libc.ts";
 import type { ProcessRun, ProcessRunSpec } from "../process/process-run.ts";
@@ -18,6 +19,8 @@ export interface SessionFacts {
   readonly argv: readonly [string, ...string[]];
   readonly cwd: string | undefined;
   readonly env: Readonly<Record<string, string>>;
+  /** Of each start. */
+  readonly limits: RunLimits;
 }
 
 export interface SessionOptions {
@@ -25,7 +28,8 @@ export interface SessionOptions {
   readonly recording: RecordingOptions;
   /** Starts the program. @throws EngineError as `Engine.startCommand`. */
   launch(
-    spec: Pick<ProcessRunSpec, "argv" | "terminal" | "onOutput"> & Pick<SessionFacts, "cwd" | "env">,
+    spec: Pick<ProcessRunSpec, "argv" | "terminal" | "onOutput"> &
+      Pick<SessionFacts, "cwd" | "env" | "limits">,
   ): Promise<ProcessRun>;
 }
 
@@ -201,12 +205,13 @@ export class TerminalSession implements AsyncDisposable {
 
   async #launch(mode: TerminalMode): Promise<void> {
     if (this.#isClosed) throw new EngineError("gone", `Terminal session ${this.id} has been closed`);
-    const { argv, cwd, env } = this.facts;
+    const { argv, cwd, env, limits } = this.facts;
     const life: Life = { ended: undefined };
     const run = await this.#options.launch({
       argv,
       cwd,
       env,
+      limits,
       terminal: mode === "terminal" ? this.#size : undefined,
       // What survivors print after the end belongs to nobody.
       onOutput: (stream, bytes) => (life.ended ? undefined : this.#receive(stream, bytes)),

@@ -1,5 +1,6 @@
 import { EngineError } from "../error.ts";
 import type { TerminalSize } from "../process/libc.ts";
+import type { RunLimits } from "../process/containment.ts";
 import type { JournalOptions } from "../process/journal.ts";
 import type { ProcessRunSpec } from "../process/process-run.ts";
 import type { RunId } from "../run.ts";
@@ -22,7 +23,7 @@ export interface TerminalSurroundings {
   readonly journal: JournalOptions;
   readonly place: (
     id: RunId,
-    request: { readonly cwd: string | undefined; readonly env: Readonly<Record<string, string>> },
+    request: Pick<SessionFacts, "cwd" | "env" | "limits">,
   ) => Omit<ProcessRunSpec, "id" | "argv">;
 }
 
@@ -33,6 +34,7 @@ export interface TerminalRequest {
   readonly cwd?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly size?: TerminalSize | undefined;
+  readonly limits?: RunLimits | undefined;
 }
 
 export const DEFAULT_SIZE: TerminalSize = { cols: 80, rows: 24 };
@@ -52,9 +54,13 @@ export class Terminals implements AsyncDisposable {
     this.#sessionOptions = {
       replayBytes: options.terminalReplayBytes,
       recording: { ...journal, mostBytes: options.terminalRecordingBytes },
-      launch: ({ cwd, env, ...spec }) =>
+      launch: ({ cwd, env, limits, ...spec }) =>
         runs.startService((id) =>
-          Promise.resolve({ ...place(id, { cwd, env }), stdin: { open: new Uint8Array(0) }, ...spec }),
+          Promise.resolve({
+            ...place(id, { cwd, env, limits }),
+            stdin: { open: new Uint8Array(0) },
+            ...spec,
+          }),
         ),
     };
   }
@@ -63,10 +69,10 @@ export class Terminals implements AsyncDisposable {
    * Makes a session, whose program `TerminalSession.start` starts.
    * @throws EngineError `busy` when there are too many, `exists` when the name is taken, `invalid`.
    */
-  create({ argv, name, cwd, env, size = DEFAULT_SIZE }: TerminalRequest): TerminalSession {
+  create({ argv, name, cwd, env, size = DEFAULT_SIZE, limits = {} }: TerminalRequest): TerminalSession {
     if (name !== undefined) this.#requireName(name);
     this.#makeRoom();
-    const facts: SessionFacts = { id: crypto.randomUUID(), name, argv, cwd, env: { TERM, ...env } };
+    const facts: SessionFacts = { id: crypto.randomUUID(), name, argv, cwd, env: { TERM, ...env }, limits };
     const session = new TerminalSession(facts, size, this.#sessionOptions);
     this.#sessions.set(session.id, session);
     if (this.#options.terminalIdleMs > 0) this.#expire(session, this.#options.terminalIdleMs);

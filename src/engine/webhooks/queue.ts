@@ -74,9 +74,13 @@ export class WebhookQueue implements AsyncDisposable {
     this.#store.write("the callback", () => this.#table.insert(id, target));
   }
 
-  /** Nothing will be delivered: what it was registered for never began. */
+  /** Nothing will be delivered: what it was registered for never began. Where that cannot be written, it is told as lost. */
   withdraw(id: string): void {
-    this.#table.remove(id);
+    try {
+      this.#table.remove(id);
+    } catch (cause) {
+      this.#options.onNotice("a callback cannot be withdrawn", { id, cause: String(cause) });
+    }
   }
 
   /** Delivers the body as soon as it is there. Should it never be, the next daemon finds the delivery abandoned. */
@@ -91,12 +95,6 @@ export class WebhookQueue implements AsyncDisposable {
       )
       .finally(() => this.#tracked.delete(done));
     this.#tracked.add(done);
-  }
-
-  /** Keeps the body and begins to deliver it. */
-  deliver(id: string, body: string): void {
-    this.#table.setBody(id, body);
-    this.#sender.pump();
   }
 
   /** Those that a daemon which is gone had registered, and whose result nobody will make any more. */

@@ -83,7 +83,7 @@ function argvOf({ command, argv }: CommandBody, engine: Engine): Argv {
 }
 
 /** A client of a background command only hears that it runs; the run goes on without it. */
-function launched({ id, run }: Execution, headers: Readonly<Record<string, string>>): Response {
+export function launched({ id, run }: Execution, headers: Readonly<Record<string, string>>): Response {
   const complete = completeEvent(Date.now() - run.startedAt.getTime());
   const frames = (function* (): Generator<string, void> {
     yield toFrame(textEvent("init", id)) + toFrame(complete);

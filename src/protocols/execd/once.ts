@@ -16,7 +16,7 @@ export interface Started {
  */
 export async function startedOnce(
   keyed: KeyedRequest | undefined,
-  start: () => Promise<Execution>,
+  start: () => Promise<Execution> | Execution,
   { engine }: ExecdContext,
 ): Promise<Started> {
   if (keyed === undefined) return { execution: await start(), headers: {} };

@@ -2,6 +2,7 @@ import { EngineError } from "../../engine/error.ts";
 import { exitCode } from "../../engine/run.ts";
 import type { Attachment, Role, TerminalEvent } from "../../engine/terminal/attachment.ts";
 import type { TerminalSession } from "../../engine/terminal/session.ts";
+import { Typing } from "../../engine/terminal/typing.ts";
 import type { WebSocketConnection } from "../../http/websocket.ts";
 import { outputFrame, readFrame, replayFrame, type PtyErrorCode, type Received } from "./pty-frames.ts";
 import { signalOf, type PtyQuery } from "./pty-schema.ts";
@@ -15,6 +16,7 @@ export class PtyConnection {
   readonly #socket: WebSocketConnection;
   readonly #session: TerminalSession;
   readonly #query: PtyQuery;
+  readonly #typing: Typing;
   #violations = 0;
   #isConnected = false;
   /** The client does not know the offset of what comes next. */
@@ -24,6 +26,11 @@ export class PtyConnection {
     this.#socket = socket;
     this.#session = session;
     this.#query = query;
+    this.#typing = new Typing(
+      session,
+      socket.signal,
+      (error) => void this.#giveUp("STDIN_WRITE_FAILED", error),
+    );
   }
 
   /** Settles when the program has ended, another client has taken over or this one has gone. */
@@ -117,11 +124,9 @@ export class PtyConnection {
 
   async #type(bytes: Uint8Array): Promise<boolean> {
     try {
-      await this.#session.write(bytes, this.#socket.signal);
+      this.#typing.add(bytes);
       return true;
     } catch (error) {
-      // Of a program that has ended the client is told the rest and the end.
-      if (!this.#session.isRunning) return true;
       await this.#giveUp("STDIN_WRITE_FAILED", error);
       return false;
     }

@@ -3,16 +3,21 @@ import { HostPolicy } from "../../http/host-policy.ts";
 import type { Fetch } from "../../http/listen.ts";
 import type { Route } from "../../http/route.ts";
 import { authenticate } from "./auth.ts";
+import { codeRoutes } from "./code.ts";
 import { commandRoutes } from "./commands.ts";
 import { oneCommandRoutes } from "./command-one.ts";
 import type { Credential, ExecdContext } from "./context.ts";
+import { contextRoutes } from "./contexts.ts";
 import { answerError } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
+import { metricsRoutes } from "./metrics.ts";
 import { allFileRoutes } from "./mounts.ts";
 import { proxyRoutes } from "./proxy.ts";
 import { interruptRoutes } from "./interrupt.ts";
 import { ptyRoutes } from "./pty.ts";
 import { readQuery } from "./query.ts";
+import { sandboxRoutes } from "./sandboxes.ts";
+import { sessionRoutes } from "./sessions.ts";
 
 export interface ExecdOptions {
   readonly allowedHosts: readonly string[];
@@ -55,8 +60,13 @@ export function execdRoutes(): readonly Route<ExecdContext>[] {
     ...commandRoutes,
     ...interruptRoutes,
     ...oneCommandRoutes,
+    ...sessionRoutes,
+    ...codeRoutes,
+    ...contextRoutes,
+    ...sandboxRoutes,
     ...ptyRoutes,
     ...allFileRoutes,
     ...proxyRoutes,
+    ...metricsRoutes,
   ];
 }

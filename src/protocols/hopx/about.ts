@@ -13,7 +13,7 @@ const FEATURES = {
   rich_output: false,
   background_jobs: true,
   ipython_kernel: false,
-  system_metrics: false,
+  system_metrics: true,
 } as const;
 
 /** Routes that say what answers here (contracts/hopx-agent.md, 10.2, 10.3 and 10.8). */

@@ -94,7 +94,7 @@ export const asyncRoutes = [
 
 /** Runs that a daemon which was killed left behind: their callbacks say that they were lost. */
 export function deliverLost(webhooks: WebhookQueue): void {
-  for (const id of webhooks.abandoned(HEADER_PREFIX)) webhooks.deliver(id, lostBody(id));
+  for (const id of webhooks.abandoned(HEADER_PREFIX)) webhooks.deliverWhen(id, Promise.resolve(lostBody(id)));
 }
 
 interface Callback {

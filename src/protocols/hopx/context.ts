@@ -1,4 +1,5 @@
 import type { Engine } from "../../engine/engine.ts";
+import type { RequestStats } from "../../http/request-stats.ts";
 import type { Tickets } from "../../http/tickets.ts";
 import type { Tokens } from "../../http/tokens.ts";
 import type { UrlSigner } from "../../http/url-signer.ts";
@@ -10,6 +11,8 @@ export interface HopxContext {
   readonly tokens: Tokens;
   /** Stand-ins for tokens, for browsers. */
   readonly tickets: Tickets;
+  /** Of this API. */
+  readonly requests: RequestStats;
   readonly apiKey: string;
   readonly sandboxId: string;
   readonly version: string;

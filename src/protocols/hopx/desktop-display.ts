@@ -6,7 +6,7 @@ import { route, type HopxContext } from "./context.ts";
 import { deviceRoutes, type Action } from "./desktop-action.ts";
 import { displayBody, displayInfo, done, responses, vncInfo, vncStartBody } from "./desktop-schema.ts";
 import { anyObject } from "./schema.ts";
-import { VNC_PAGE } from "./desktop-vnc-page.ts";
+import { VNC_PAGE } from "./desktop-vnc-paths.ts";
 
 /** Display, VNC and what the desktop says of itself (contracts/hopx-agent.md, 11.1). */
 

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { EngineError } from "../../engine/error.ts";
 import type { Session } from "../../engine/desktop/session.ts";
-import type { WindowFacts } from "../../engine/desktop/windows.ts";
+import { windowKey, type WindowFacts } from "../../engine/desktop/windows.ts";
 import { describeEnd } from "../../engine/run.ts";
 import type { RequestInfo, Route } from "../../http/route.ts";
 import { route, type HopxContext } from "./context.ts";
@@ -110,7 +110,7 @@ async function launch(
   { engine }: HopxContext,
 ): Promise<object> {
   const session = await engine.desktop.use();
-  const before = new Set((await session.windows.list()).map(({ id }) => id));
+  const before = new Set((await session.windows.list()).map(windowKey));
   const argv = body.args
     ? ([body.command, ...body.args] as const)
     : (["/bin/sh", "-c", body.command] as const);
@@ -129,7 +129,7 @@ async function launch(
   if (body.wait === false) return { ...started, window: null };
   const over = AbortSignal.any([request.signal, endSignal(run.outcome)]);
   const timeoutMs = (body.timeout ?? LAUNCH_SECONDS) * 1000;
-  const found = await session.windows.waitFor(({ id }) => !before.has(id), timeoutMs, over);
+  const found = await session.windows.waitFor((one) => !before.has(windowKey(one)), timeoutMs, over);
   // A window has the keys a moment after it is there; whoever types next wants that.
   const ready =
     found && (await session.windows.waitFor(({ id, isFocused }) => id === found.id && isFocused, FOCUS_MS));

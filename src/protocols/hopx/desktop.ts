@@ -5,6 +5,7 @@ import { displayRoutes } from "./desktop-display.ts";
 import { elementRoutes } from "./desktop-elements.ts";
 import { inputRoutes } from "./desktop-input.ts";
 import { seeingRoutes } from "./desktop-seeing.ts";
+import { vncPageRoutes } from "./desktop-vnc-page.ts";
 import { windowRoutes } from "./desktop-windows.ts";
 
 /** The desktop, device by device (contracts/hopx-agent.md, 11). */
@@ -15,4 +16,5 @@ export const desktopRoutes: readonly Route<HopxContext>[] = [
   ...windowRoutes,
   ...seeingRoutes,
   ...elementRoutes,
+  ...vncPageRoutes,
 ];

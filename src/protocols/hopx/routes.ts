@@ -19,12 +19,16 @@ import { answerOnce } from "./once.ts";
 import { fileRoutes } from "./files.ts";
 import { filesMoreRoutes } from "./files-more.ts";
 import { killRoutes } from "./kill.ts";
+import { metricsRoutes } from "./metrics.ts";
 import { readQuery } from "./query.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
 import { anyObject } from "./schema.ts";
 import { streamRoutes } from "./stream.ts";
 import { systemProcessRoutes } from "./system-processes.ts";
+import { terminalRoutes } from "./terminal.ts";
+import { terminalSessionRoutes } from "./terminal-sessions.ts";
 import { ticketRoutes } from "./tickets.ts";
+import { watchRoutes } from "./watch.ts";
 
 export interface HopxOptions {
   readonly allowedHosts: readonly string[];
@@ -56,8 +60,12 @@ export function hopxRoutes(version: string): readonly Route<HopxContext>[] {
     ...backgroundRoutes,
     ...oneBackgroundRoutes,
     ...killRoutes,
+    ...metricsRoutes,
     ...systemProcessRoutes,
     ...streamRoutes,
+    ...watchRoutes,
+    ...terminalRoutes,
+    ...terminalSessionRoutes,
     ...envRoutes,
     ...cacheRoutes,
     ...fileRoutes,

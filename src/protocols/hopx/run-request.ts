@@ -1,12 +1,13 @@
 import type { z } from "zod";
 import type { RunRequest } from "../../engine/engine.ts";
+import type { RunLimits } from "../../engine/process/containment.ts";
 import type { ProcessRun } from "../../engine/process/process-run.ts";
 import type { RunOutcome } from "../../engine/run.ts";
 import type { Reply, RequestInfo } from "../../http/route.ts";
 import type { HopxContext } from "./context.ts";
 import { HopxRefusal } from "./errors.ts";
 import { describeRun, timeoutText } from "./result.ts";
-import type { commandRequest } from "./schema.ts";
+import type { commandRequest, limits as limitFields } from "./schema.ts";
 
 type PlaceFields = Omit<z.output<typeof commandRequest>, "command" | "args" | "timeout">;
 
@@ -18,13 +19,18 @@ export function toRunRequest(body: PlaceFields, timeoutSeconds: number): RunRequ
     env: body.env ?? undefined,
     stdin: body.stdin ?? undefined,
     timeoutMs: timeoutSeconds * 1000,
-    limits: {
-      memoryBytes: limits?.memory_bytes,
-      cpus: limits?.cpus,
-      processes: limits?.processes,
-      openFiles: limits?.open_files,
-      outputBytes: limits?.output_bytes,
-    },
+    limits: toLimits(limits),
+  };
+}
+
+/** Limits as the engine takes them. */
+export function toLimits(limits: z.output<typeof limitFields> | null | undefined): RunLimits {
+  return {
+    memoryBytes: limits?.memory_bytes,
+    cpus: limits?.cpus,
+    processes: limits?.processes,
+    openFiles: limits?.open_files,
+    outputBytes: limits?.output_bytes,
   };
 }
 

@@ -172,10 +172,13 @@ describe("on a disk that the run itself fills", () => {
         const other = await full.post("/commands/run", { command: "echo free" });
         expect(other.body.stdout).toBe("free\n");
         expect(await linesOf(path)).toBe(1);
-        await rm(join(data, "fill"));
-        const room = await full.post("/commands/run", { command: "echo room" }, keyed("room"));
-        expect(room.body.stdout).toBe("room\n");
         await full.stop();
+        // A daemon starts on a full disk, too.
+        await using next = await TestDaemon.start({ env: { SANDERLING_DATA_DIR: data } });
+        expect((await next.post("/commands/run", request, keyed("filled"))).status).toBe(409);
+        await rm(join(data, "fill"));
+        const room = await next.post("/commands/run", { command: "echo room" }, keyed("room"));
+        expect(room.body.stdout).toBe("room\n");
         expect(await full.log).toContain("the answer to an idempotency key could not be kept");
       } finally {
         spawnSync("umount", [data]);

@@ -1,0 +1,5 @@
+module sanderling/gokernel
+
+go 1.21
+
+require github.com/traefik/yaegi v0.16.1
