@@ -218,6 +218,7 @@ export class Engine implements AsyncDisposable {
         paths: this.paths,
         scratch: this.#scratch.path,
         directory: join(options.dataDirectory, "isolated"),
+        toolPath: options.inheritedEnvironment["PATH"],
         user: this.#user,
         journal,
         findBash: () => this.findProgram("bash"),
@@ -279,8 +280,13 @@ export class Engine implements AsyncDisposable {
     return new PathRules({ ...this.#rules, allowedRoots: bounds, user: findUser(`${uid}:${gid}`) });
   }
 
-  /** The rules for files inside these mounts, used with the rights of whoever the session's programs are. */
+  /**
+   * The rules for files inside these mounts, used with the rights of whoever the session's programs are.
+   * @throws EngineError `denied` when there are none.
+   */
   pathsWithin(mounts: readonly PlacedMount[], user: RunUser | undefined): PathRules {
+    if (mounts.length === 0)
+      throw new EngineError("denied", "Cannot change anything: it is mounted read-only");
     const allowedRoots = mounts.map(({ host }) => host);
     return new PathRules({ ...this.#rules, allowedRoots, user: user ?? this.#rules.user });
   }

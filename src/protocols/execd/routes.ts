@@ -10,6 +10,9 @@ import type { Credential, ExecdContext } from "./context.ts";
 import { contextRoutes } from "./contexts.ts";
 import { answerError } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
+import { isolatedFileRoutes } from "./isolated-files.ts";
+import { isolatedRunRoutes } from "./isolated-runs.ts";
+import { isolatedRoutes } from "./isolated.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { allFileRoutes } from "./mounts.ts";
 import { proxyRoutes } from "./proxy.ts";
@@ -68,5 +71,8 @@ export function execdRoutes(): readonly Route<ExecdContext>[] {
     ...allFileRoutes,
     ...proxyRoutes,
     ...metricsRoutes,
+    ...isolatedRoutes,
+    ...isolatedRunRoutes,
+    ...isolatedFileRoutes,
   ];
 }
