@@ -108,7 +108,7 @@ function peerOf(argv: readonly string[]): Server | undefined {
 /** The rows of a daemon of their own, with the kernels that the product brings. */
 export async function execdBench(argv: readonly string[], rounds: number): Promise<Row[]> {
   await using daemon = await TestDaemon.start({ env: { SANDERLING_LOG_LEVEL: "warn" }, withPython: true });
-  return execdRows({ url: daemon.execdUrl, token: TEST_ACCESS_TOKEN }, peerOf(argv), rounds);
+  return await execdRows({ url: daemon.execdUrl, token: TEST_ACCESS_TOKEN }, peerOf(argv), rounds);
 }
 
 if (import.meta.main) {

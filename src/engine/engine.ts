@@ -12,6 +12,7 @@ import { Desktop } from "./desktop/desktop.ts";
 import type { ScreenSize } from "./desktop/x11/randr.ts";
 import { ENVIRONMENT_FILE_VARIABLE, EnvironmentFile } from "./environment-file.ts";
 import { EngineError } from "./error.ts";
+import { Operations } from "./executions/operations.ts";
 import { Executions, type ExecutionsOptions } from "./executions/registry.ts";
 import { PathRules, type PathRulesOptions } from "./files/paths.ts";
 import { StagedNames } from "./files/staged-names.ts";
@@ -135,6 +136,8 @@ export class Engine implements AsyncDisposable {
   readonly isolated: IsolatedSessions;
   /** What the sandbox has and uses. */
   readonly metrics: SystemMetrics;
+  /** Creations that their callers have named beforehand. */
+  readonly operations: Operations;
   /** How runs are kept together on this machine. */
   readonly containment: ContainmentReport;
   readonly startedAt = new Date();
@@ -179,6 +182,7 @@ export class Engine implements AsyncDisposable {
     const store = this.#resources.use(Store.open(join(privateDirectory, "store.sqlite"), options.onNotice));
     this.metrics = this.#resources.use(new SystemMetrics({ diskPath: this.workspace.path }));
     this.idempotency = this.#resources.use(new Idempotency(store, options.onNotice));
+    this.operations = new Operations(this.idempotency);
     this.webhooks = this.#resources.use(
       new WebhookQueue(store, {
         targets: options.webhookTargets,

@@ -15,6 +15,7 @@ import { isolatedRunRoutes } from "./isolated-runs.ts";
 import { isolatedRoutes } from "./isolated.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { allFileRoutes } from "./mounts.ts";
+import { operationRoutes } from "./operations.ts";
 import { proxyRoutes } from "./proxy.ts";
 import { interruptRoutes } from "./interrupt.ts";
 import { ptyRoutes } from "./pty.ts";
@@ -63,6 +64,7 @@ export function execdRoutes(): readonly Route<ExecdContext>[] {
     ...commandRoutes,
     ...interruptRoutes,
     ...oneCommandRoutes,
+    ...operationRoutes,
     ...sessionRoutes,
     ...codeRoutes,
     ...contextRoutes,
