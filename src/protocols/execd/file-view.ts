@@ -20,6 +20,8 @@ export interface FileMount {
   readonly prefix: string;
   /** Of the names in the prefix. */
   readonly params: z.ZodType;
+  /** Whether replacing always tells its counts: the client libraries forget to ask for them in a session. */
+  readonly tellsCounts?: boolean;
   readonly view: (params: unknown, context: ExecdContext, use: "read" | "write") => FileView;
 }
 

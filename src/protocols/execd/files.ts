@@ -15,7 +15,7 @@ import * as shapes from "./files-schema.ts";
 const done = { 200: { description: "Done; no body" }, ...refusals };
 
 /** Facts about files and what changes them (contracts/opensandbox-execd.md, 9.2 to 9.7). */
-export function fileRoutes({ prefix, params, view }: FileMount): Route<ExecdContext>[] {
+export function fileRoutes({ prefix, params, view, tellsCounts = false }: FileMount): Route<ExecdContext>[] {
   const mounted = { credential: "token", params } as const;
   return [
     route({
@@ -112,7 +112,9 @@ export function fileRoutes({ prefix, params, view }: FileMount): Route<ExecdCont
         const counts: [string, { replacedCount: number }][] = [];
         for (const [path, { old: before, new: after }] of Object.entries(body))
           counts.push([path, { replacedCount: await replaceText(paths, locate(path), { before, after }) }]);
-        return query.verbose === "true" ? { status: 200, body: Object.fromEntries(counts) } : emptyReply();
+        return tellsCounts || query.verbose === "true"
+          ? { status: 200, body: Object.fromEntries(counts) }
+          : emptyReply();
       },
     }),
   ];

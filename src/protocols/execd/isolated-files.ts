@@ -11,6 +11,7 @@ import { routesOf } from "./mounts.ts";
 const mount: FileMount = {
   prefix: SESSION,
   params: sessionParams,
+  tellsCounts: true,
   view: (params, context, use) => {
     const session = isolatedSession(sessionParams.parse(params).sessionId, context);
     const { engine } = context;
