@@ -10,6 +10,7 @@ import { fileRows } from "./files.ts";
 import { Floor } from "./floor.ts";
 import { kernelRows } from "./kernels.ts";
 import { compare, median, row, sample, type Row } from "./measure.ts";
+import { streamRows } from "./streams.ts";
 import { terminalRows } from "./terminal.ts";
 
 const at = process.argv.indexOf("--rounds");
@@ -93,6 +94,7 @@ rows.push(...(await kernelRows(rounds)));
 rows.push(...(await execdBench(process.argv, rounds)));
 rows.push(...(await archiveRows(daemon)));
 rows.push(...(await terminalRows(daemon, rounds)));
+rows.push(...(await streamRows(daemon, rounds)));
 rows.push(row("memory afterwards", "MiB", [(await residentBytes(daemon.child.pid)) / 2 ** 20]));
 
 print(rows);
