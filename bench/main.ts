@@ -1,15 +1,17 @@
 /**
  * `make bench`: what calls cost, each beside its floor measured in the same run, because machines are noisy:
- * read the ratios. Usage: bun bench/main.ts [--rounds N]
+ * read the ratios. Usage: bun bench/main.ts [--rounds N] [--peer URL --peer-token TOKEN], the peer an execd.
  */
 import { join } from "node:path";
 import { TestDaemon } from "../test/support/daemon.ts";
 import { archiveRows } from "./archives.ts";
+import { execdBench } from "./execd.ts";
 import { fileRows } from "./files.ts";
 import { warmRows } from "./warm.ts";
 import { Floor } from "./floor.ts";
 import { kernelRows } from "./kernels.ts";
 import { compare, median, row, sample, type Row } from "./measure.ts";
+import { streamRows } from "./streams.ts";
 import { terminalRows } from "./terminal.ts";
 
 const at = process.argv.indexOf("--rounds");
@@ -93,9 +95,11 @@ rows.push(
 );
 rows.push(...(await fileRows(daemon, floor)));
 rows.push(...(await kernelRows(rounds)));
+rows.push(...(await execdBench(process.argv, rounds)));
 rows.push(...(await archiveRows(daemon)));
 rows.push(...(await warmRows(Math.min(rounds, 60))));
 rows.push(...(await terminalRows(daemon, rounds)));
+rows.push(...(await streamRows(daemon, rounds)));
 rows.push(row("memory afterwards", "MiB", [(await residentBytes(daemon.child.pid)) / 2 ** 20]));
 
 print(rows);

@@ -75,15 +75,15 @@ async function makeDesktop(): Promise<void> {
   ]);
 }
 
-/** Programs that draw on the whole screen, with the package of each. */
-const TERMINAL_PACKAGES = { vim: "vim", tmux: "tmux", top: "procps" };
+/** Programs that draw on the whole screen, and what isolated sessions are made with; with the package of each. */
+const PROGRAM_PACKAGES = { vim: "vim", tmux: "tmux", top: "procps", bwrap: "bubblewrap" };
 
-/** What the tests of the terminal look at; a fuller program of the same name does as well. */
-async function makeTerminalPrograms(): Promise<void> {
-  const missing = Object.entries(TERMINAL_PACKAGES).filter(([program]) => Bun.which(program) === null);
+/** What the tests start; a fuller program of the same name does as well. */
+async function makePrograms(): Promise<void> {
+  const missing = Object.entries(PROGRAM_PACKAGES).filter(([program]) => Bun.which(program) === null);
   if (missing.length === 0) return;
   await must("Reading the lists of Debian packages", ["apt-get", "update", "-q"]);
-  await must("Installing what the tests of the terminal look at", [
+  await must("Installing programs that the tests start", [
     ...["apt-get", "install", "-y", "-q", "--no-install-recommends"],
     ...missing.map(([, name]) => name),
   ]);
@@ -106,7 +106,7 @@ const selected = process.argv.slice(2);
 await must("Setting up the product's own Python", ["bin/sanderling", "setup"]);
 await makeClientPython();
 await makeDesktop();
-await makeTerminalPrograms();
+await makePrograms();
 if (selected.length === 0) {
   await must("Checking the format", [join(BIN, "prettier"), "--check", "--log-level=warn", "."]);
   await must("Checking the types", [process.execPath, join(BIN, "tsc"), "--noEmit"]);

@@ -13,6 +13,7 @@ import { Desktop } from "./desktop/desktop.ts";
 import type { ScreenSize } from "./desktop/x11/randr.ts";
 import { ENVIRONMENT_FILE_VARIABLE, EnvironmentFile } from "./environment-file.ts";
 import { EngineError } from "./error.ts";
+import { Operations } from "./executions/operations.ts";
 import { Executions, type ExecutionsOptions } from "./executions/registry.ts";
 import { PathRules, type PathRulesOptions } from "./files/paths.ts";
 import { StagedNames } from "./files/staged-names.ts";
@@ -140,6 +141,8 @@ export class Engine implements AsyncDisposable {
   readonly isolated: IsolatedSessions;
   /** What the sandbox has and uses. */
   readonly metrics: SystemMetrics;
+  /** Creations that their callers have named beforehand. */
+  readonly operations: Operations;
   /** How runs are kept together on this machine. */
   readonly containment: ContainmentReport;
   readonly startedAt = new Date();
@@ -184,6 +187,7 @@ export class Engine implements AsyncDisposable {
     const store = this.#resources.use(Store.open(join(privateDirectory, "store.sqlite"), options.onNotice));
     this.metrics = this.#resources.use(new SystemMetrics({ diskPath: this.workspace.path }));
     this.idempotency = this.#resources.use(new Idempotency(store, options.onNotice));
+    this.operations = new Operations(this.idempotency);
     this.webhooks = this.#resources.use(
       new WebhookQueue(store, {
         targets: options.webhookTargets,
@@ -224,6 +228,7 @@ export class Engine implements AsyncDisposable {
         paths: this.paths,
         scratch: this.#scratch.path,
         directory: join(options.dataDirectory, "isolated"),
+        toolPath: options.inheritedEnvironment["PATH"],
         user: this.#user,
         journal,
         findBash: () => this.findProgram("bash"),
@@ -285,8 +290,13 @@ export class Engine implements AsyncDisposable {
     return new PathRules({ ...this.#rules, allowedRoots: bounds, user: findUser(`${uid}:${gid}`) });
   }
 
-  /** The rules for files inside these mounts, used with the rights of whoever the session's programs are. */
+  /**
+   * The rules for files inside these mounts, used with the rights of whoever the session's programs are.
+   * @throws EngineError `denied` when there are none.
+   */
   pathsWithin(mounts: readonly PlacedMount[], user: RunUser | undefined): PathRules {
+    if (mounts.length === 0)
+      throw new EngineError("denied", "Cannot change anything: it is mounted read-only");
     const allowedRoots = mounts.map(({ host }) => host);
     return new PathRules({ ...this.#rules, allowedRoots, user: user ?? this.#rules.user });
   }

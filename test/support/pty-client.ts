@@ -20,6 +20,7 @@ export class PtyClient implements AsyncDisposable {
   readonly socket: WebSocket;
   readonly closed: Promise<CloseEvent>;
   #output = Buffer.alloc(0);
+  #replayedBytes = 0;
   #offset: number;
 
   private constructor(address: string, since: number) {
@@ -56,6 +57,11 @@ export class PtyClient implements AsyncDisposable {
 
   get text(): string {
     return this.#output.toString();
+  }
+
+  /** Of the output, what was printed before this client came. */
+  get replayedBytes(): number {
+    return this.#replayedBytes;
   }
 
   /** Where to continue. */
@@ -95,7 +101,9 @@ export class PtyClient implements AsyncDisposable {
 
   #receive(data: string | ArrayBuffer): void {
     if (typeof data === "string") {
-      this.frames.push(JSON.parse(data) as PtyText);
+      const frame = JSON.parse(data) as PtyText;
+      this.frames.push(frame);
+      if (frame.type === "connected") this.#replayedBytes = this.#output.byteLength;
       return;
     }
     const frame = Buffer.from(data);

@@ -15,13 +15,20 @@ export interface ScreenSize {
 export class Screen implements Disposable {
   readonly #source: Source;
   readonly #terminal: Terminal;
+  readonly #answerFrom: number;
   #drawn = 0;
 
-  /** @param answer Given what the emulator says to programs that ask it, such as where its cursor is. */
-  constructor(source: Source, size: ScreenSize, answer: (text: string) => void = () => undefined) {
+  /**
+   * @param answer Given what the emulator says to programs that ask it, such as where its cursor is.
+   * @param answerFrom Bytes before this are replayed: what programs asked in them has been answered.
+   */
+  constructor(source: Source, size: ScreenSize, answer: (text: string) => void, answerFrom: number) {
     this.#source = source;
+    this.#answerFrom = answerFrom;
     this.#terminal = new Terminal({ ...size, scrollback: 100, allowProposedApi: true });
-    this.#terminal.onData(answer);
+    this.#terminal.onData((text) => {
+      if (this.#drawn >= answerFrom) answer(text);
+    });
   }
 
   /** Whether a program has the whole screen to itself. */
@@ -35,14 +42,19 @@ export class Screen implements Disposable {
 
   /** The rows as they are now, without blanks at their ends. */
   async rows(): Promise<string[]> {
-    const fresh = this.#source.output.subarray(this.#drawn);
-    this.#drawn += fresh.byteLength;
-    await new Promise<void>((resolve) => this.#terminal.write(fresh, resolve));
+    const { output } = this.#source;
+    if (this.#drawn < this.#answerFrom) await this.#draw(output.subarray(this.#drawn, this.#answerFrom));
+    await this.#draw(output.subarray(this.#drawn));
     const { active } = this.#terminal.buffer;
     return Array.from({ length: this.#terminal.rows }, (_, row) => {
       const line = active.getLine(active.baseY + row);
       return line?.translateToString().trimEnd() ?? "";
     });
+  }
+
+  async #draw(bytes: Uint8Array): Promise<void> {
+    await new Promise<void>((resolve) => this.#terminal.write(bytes, resolve));
+    this.#drawn += bytes.byteLength;
   }
 
   /** Waits until the rows are as described; tells what was there when they never are. */

@@ -1,6 +1,5 @@
 import type { BigIntStats } from "node:fs";
-import { basename, dirname } from "node:path";
-import { inside } from "./directories.ts";
+import { basename, dirname, join } from "node:path";
 import { typeOf, type EntryType } from "./entry.ts";
 import { fileFault } from "./faults.ts";
 import type { OwnerNames } from "./owners.ts";
@@ -27,9 +26,10 @@ export interface FileFacts {
 export async function readFacts(paths: PathRules, path: string, names: OwnerNames): Promise<FileFacts> {
   const resolved = paths.resolve(path);
   try {
-    await using directory = await paths.enterDirectory(dirname(resolved), "look at");
-    const stats = await paths.calls.lstat(inside(directory, basename(resolved)));
-    return factsOf(resolved, stats, names);
+    // By way of the real parent, which itself may be out of bounds; a link at the end is not followed.
+    const real = join(await paths.calls.realpath(dirname(resolved)), basename(resolved));
+    paths.requireOrdinary(real, resolved, "look at");
+    return factsOf(resolved, await paths.calls.lstat(real), names);
   } catch (error) {
     throw fileFault(error, "look at", resolved);
   }

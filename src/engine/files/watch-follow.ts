@@ -209,8 +209,14 @@ export class WatchFollower {
     await this.#options.scan.scan(undefined, "", this.#onDifference);
   }
 
-  readonly #onDifference: OnDifference = (kind, directory, name, isDirectory) =>
-    this.#options.tell({ kind, path: this.#tree.pathOf(directory, name), isDirectory });
+  /** What was written before anybody looked is told as written; whether that is all of it nobody knows. */
+  readonly #onDifference: OnDifference = (kind, directory, name, isDirectory) => {
+    const path = this.#tree.pathOf(directory, name);
+    this.#options.tell({ kind, path, isDirectory });
+    if (kind === "deleted" || isDirectory) return;
+    this.#written.add(path);
+    this.#options.tell({ kind: "modified", path, isDirectory, isComplete: false });
+  };
 }
 
 function isKnown(directory: WatchedDirectory, name: string): boolean {

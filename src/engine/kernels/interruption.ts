@@ -5,6 +5,8 @@ import type { KernelRequest } from "./kernel-request.ts";
 export type InterruptOutcome = "interrupted" | "stubborn" | "died";
 
 const TIMES = 2;
+/** Kernels that are idle begin at once, and not all say so. */
+const BEGIN_MS = 500;
 
 /** The interrupt of one request: made at most once, however many ask for it. */
 export class Interruption {
@@ -37,7 +39,7 @@ export class Interruption {
     ];
     // Before it has begun a kernel heeds no interrupt, and would go on to execute the code.
     const begun = this.#request.begun.then(() => undefined);
-    const early = await within(this.#graceMs, [...ends, begun]);
+    const early = await within(Math.min(BEGIN_MS, this.#graceMs), [...ends, begun]);
     if (early === "interrupted" || early === "died") return early;
     this.#isMade = true;
     // Twice: between system(3) and the start of its program, for example, a signal goes lost.

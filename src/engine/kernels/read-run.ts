@@ -30,25 +30,31 @@ export async function* readRun(
   let next = from.rich ?? 0;
   let entry: JournalEntry | undefined;
   const stands = (at: Cursor) => STREAMS.every((stream) => position[stream] >= at[stream]);
-  for (;;) {
-    const changed = run.journal.changed();
-    if (run.ended && next >= richEnd() && stands(run.ended.totals)) break;
-    // Asked twice where there seems to be nothing: bytes may have come since the first answer was made.
-    entry ??= (await reader.next()) ?? (await reader.next());
-    // From here to the end of the turn nothing can come in between.
-    const { ended } = run;
-    const event = ended && next >= richEnd() ? undefined : rich.read(next);
-    const [now, later] = split(entry, { mark: event?.at, end: ended?.totals });
-    if (event && (now === undefined || stands(event.at))) {
-      next = event.event.index + 1;
-      yield event.event;
-    } else if (now) {
-      position[now.stream] = now.offset + lengthOf(now);
-      entry = later;
-      yield now;
-    } else if (entry) entry = undefined;
-    else if (ended) break;
-    else await changed;
+  const pace = run.journal.pace.join(position);
+  try {
+    for (;;) {
+      const changed = run.journal.changed();
+      if (run.ended && next >= richEnd() && stands(run.ended.totals)) break;
+      // Asked twice where there seems to be nothing: bytes may have come since the first answer was made.
+      entry ??= (await reader.next()) ?? (await reader.next());
+      // From here to the end of the turn nothing can come in between.
+      const { ended } = run;
+      const event = ended && next >= richEnd() ? undefined : rich.read(next);
+      const [now, later] = split(entry, { mark: event?.at, end: ended?.totals });
+      if (event && (now === undefined || stands(event.at))) {
+        next = event.event.index + 1;
+        yield event.event;
+      } else if (now) {
+        position[now.stream] = now.offset + lengthOf(now);
+        entry = later;
+        pace.moved({ ...position });
+        yield now;
+      } else if (entry) entry = undefined;
+      else if (ended) break;
+      else await changed;
+    }
+  } finally {
+    pace.left();
   }
   const { end, usage } = await run.outcome;
   yield { type: "ended", end, usage };

@@ -2,6 +2,7 @@ import { open, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { STREAMS, type Cursor, type RunEvent, type Stream } from "../run.ts";
 import { ByteLog, type LogSlice } from "./byte-log.ts";
+import { Pace } from "./pace.ts";
 
 export interface JournalOptions {
   /** Bytes a stream held in memory before it moves to a file. */
@@ -43,6 +44,8 @@ export class Journal {
   #segments: Segment[] = [];
   #change: PromiseWithResolvers<void> | undefined;
   #isClosed = false;
+  /** Of the readers that are told the run as it goes. */
+  readonly pace: Pace;
 
   constructor(options: JournalOptions) {
     const log = () =>
@@ -53,6 +56,7 @@ export class Journal {
         onFault: options.onFault,
       });
     this.#logs = { stdout: log(), stderr: log() };
+    this.pace = new Pace(options.retainBytes / 2);
   }
 
   /** Adds what a stream carried; the promise, if any, asks the writer to wait (see `ByteLog.append`). */
@@ -65,7 +69,8 @@ export class Journal {
     else this.#segments.push({ stream, end });
     if (this.#segments.length > MAX_SEGMENTS) this.#coarsen();
     this.wake();
-    return wait;
+    const slow = this.pace.wait(this.totals);
+    return wait && slow ? Promise.all([wait, slow]).then(() => undefined) : (wait ?? slow);
   }
 
   /** Bytes so far, one count a stream. */

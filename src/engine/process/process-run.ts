@@ -181,14 +181,20 @@ export class ProcessRun implements Run {
   async *events(cursor: Cursor = JOURNAL_START): AsyncGenerator<RunEvent, void> {
     if (this.pid !== undefined) yield { type: "started", id: this.id, pid: this.pid };
     const reader = this.journal.read(cursor);
-    for (;;) {
-      const changed = this.journal.changed();
-      const ended = this.#outcome;
-      if (ended && STREAMS.every((stream) => reader.cursor[stream] >= ended.totals[stream])) break;
-      const entry = await reader.next();
-      if (entry) yield* upTo(this.#outcome?.totals, entry);
-      else if (ended) break;
-      else await changed;
+    const pace = this.journal.pace.join(reader.cursor);
+    try {
+      for (;;) {
+        const changed = this.journal.changed();
+        const ended = this.#outcome;
+        if (ended && STREAMS.every((stream) => reader.cursor[stream] >= ended.totals[stream])) break;
+        const entry = await reader.next();
+        pace.moved(reader.cursor);
+        if (entry) yield* upTo(this.#outcome?.totals, entry);
+        else if (ended) break;
+        else await changed;
+      }
+    } finally {
+      pace.left();
     }
     const { end, usage } = await this.outcome;
     yield { type: "ended", end, usage };

@@ -75,19 +75,10 @@ function tableOf(answer: unknown): Table {
 
 /** Every cell that is not null as text, as the reference server has it (contracts/opensandbox-execd.md, 7.6). */
 function cell(value: unknown): string | null {
-  switch (typeof value) {
-    case "string":
-      return value;
-    case "number":
-    case "bigint":
-    case "boolean":
-      return String(value);
-    case "object":
-      break;
-    default:
-      return null;
-  }
-  if (value === null) return null;
+  if (typeof value === "string") return value;
+  if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean")
+    return String(value);
+  if (typeof value !== "object" || value === null) return null;
   if (value instanceof Date) return value.toISOString();
   return value instanceof Uint8Array ? Buffer.from(value).toString() : JSON.stringify(value);
 }

@@ -31,6 +31,7 @@ export const commandFields = {
   envs: z.record(z.string(), z.string()).nullish().describe("Environment variables of this run only"),
 };
 
+/** What a command may not be, whoever asks for it. */
 export const commandRequest = z
   .object(commandFields)
   .refine(({ command, argv }) => (command == null) !== (argv == null), {
@@ -66,3 +67,8 @@ export const sessionRun = z
     timeout: milliseconds.nullish().describe("Milliseconds; 0 or absent: 24 hours"),
   })
   .meta({ id: "RunInSessionRequest" });
+
+/** Unknown members are refused: what is done once must be exactly what was meant. */
+export const operationRequest = z
+  .strictObject({ ...commandFields, operation_id: z.string().min(1) })
+  .meta({ id: "CreateCommandOperationRequest" });

@@ -26,7 +26,7 @@ export function directoryRoutes({ prefix, params, view }: FileMount): Route<Exec
         ...refusals,
       },
       handle: async ({ params, query }, _, context) => {
-        const { paths, locate, show } = await view(params, context);
+        const { paths, locate, show } = view(params, context, "read");
         const found = await listFacts(paths, locate(needed(query.path, "path")), query.depth ?? 1);
         return { status: 200, body: found.map((facts) => describeFile(facts, show(facts.path))) };
       },
@@ -40,7 +40,7 @@ export function directoryRoutes({ prefix, params, view }: FileMount): Route<Exec
       body: shapes.permissionMap,
       responses: done,
       handle: async ({ params, body }, _, context) => {
-        const { paths, locate } = await view(params, context);
+        const { paths, locate } = view(params, context, "write");
         const names = new OwnerNames();
         for (const [path, permission] of Object.entries(body))
           await makeDirectoryWith(paths, locate(path), toChange(permission, names));
@@ -56,7 +56,7 @@ export function directoryRoutes({ prefix, params, view }: FileMount): Route<Exec
       query: shapes.pathsQuery,
       responses: done,
       handle: async ({ params, query }, _, context) => {
-        const { paths, locate } = await view(params, context);
+        const { paths, locate } = view(params, context, "write");
         for (const path of query.path) await removeIfThere(paths, locate(path));
         return emptyReply();
       },

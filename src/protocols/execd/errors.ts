@@ -45,7 +45,7 @@ const HTTP_ANSWERS: Readonly<Record<HttpFaultKind, Answer>> = {
 export class ExecdRefusal extends Error {
   override readonly name = "ExecdRefusal";
   constructor(
-    readonly status: 400 | 403 | 404 | 409 | 416 | 500 | 501 | 502 | 503,
+    readonly status: 400 | 403 | 404 | 409 | 410 | 416 | 500 | 501 | 502 | 503,
     readonly code: string,
     message: string,
   ) {

@@ -20,14 +20,16 @@ export interface FileMount {
   readonly prefix: string;
   /** Of the names in the prefix. */
   readonly params: z.ZodType;
-  readonly view: (params: unknown, context: ExecdContext) => FileView | Promise<FileView>;
+  /** Whether replacing always tells its counts: the client libraries forget to ask for them in a session. */
+  readonly tellsCounts?: boolean;
+  readonly view: (params: unknown, context: ExecdContext, use: "read" | "write") => FileView;
 }
 
 /** The sandbox's files, with the rights that code has, or with those of other rules. */
 export function sandboxView({ engine }: ExecdContext, paths = engine.paths): FileView {
   return {
     paths,
-    locate: (path) => expandPath(path, engine.variables.environment),
+    locate: (path) => expandPath(path, engine.environment),
     show: (path) => path,
   };
 }

@@ -15,7 +15,7 @@ import * as shapes from "./files-schema.ts";
 const done = { 200: { description: "Done; no body" }, ...refusals };
 
 /** Facts about files and what changes them (contracts/opensandbox-execd.md, 9.2 to 9.7). */
-export function fileRoutes({ prefix, params, view }: FileMount): Route<ExecdContext>[] {
+export function fileRoutes({ prefix, params, view, tellsCounts = false }: FileMount): Route<ExecdContext>[] {
   const mounted = { credential: "token", params } as const;
   return [
     route({
@@ -26,7 +26,7 @@ export function fileRoutes({ prefix, params, view }: FileMount): Route<ExecdCont
       query: shapes.pathsQuery,
       responses: { 200: { description: "By path as requested", schema: shapes.fileInfoMap }, ...refusals },
       handle: async ({ params, query }, _, context) => {
-        const { paths, locate, show } = await view(params, context);
+        const { paths, locate, show } = view(params, context, "read");
         const names = new OwnerNames();
         const found: [string, ReturnType<typeof describeFile>][] = [];
         for (const path of query.path) {
@@ -45,7 +45,7 @@ export function fileRoutes({ prefix, params, view }: FileMount): Route<ExecdCont
       query: shapes.pathsQuery,
       responses: done,
       handle: async ({ params, query }, _, context) => {
-        const { paths, locate } = await view(params, context);
+        const { paths, locate } = view(params, context, "write");
         for (const path of query.path) await removeFile(paths, locate(path));
         return emptyReply();
       },
@@ -59,7 +59,7 @@ export function fileRoutes({ prefix, params, view }: FileMount): Route<ExecdCont
       body: shapes.permissionMap,
       responses: done,
       handle: async ({ params, body }, _, context) => {
-        const { paths, locate } = await view(params, context);
+        const { paths, locate } = view(params, context, "write");
         const names = new OwnerNames();
         for (const [path, permission] of Object.entries(body))
           await changePermissions(paths, locate(path), toChange(permission, names));
@@ -75,7 +75,7 @@ export function fileRoutes({ prefix, params, view }: FileMount): Route<ExecdCont
       body: shapes.moveList,
       responses: done,
       handle: async ({ params, body }, _, context) => {
-        const { paths, locate } = await view(params, context);
+        const { paths, locate } = view(params, context, "write");
         for (const { src, dest } of body) await moveEntry(paths, locate(src), locate(dest));
         return emptyReply();
       },
@@ -89,7 +89,7 @@ export function fileRoutes({ prefix, params, view }: FileMount): Route<ExecdCont
       query: shapes.searchQuery,
       responses: { 200: { description: "What was found", schema: shapes.fileInfos }, ...refusals },
       handle: async ({ params, query }, _, context) => {
-        const { paths, locate, show } = await view(params, context);
+        const { paths, locate, show } = view(params, context, "read");
         const root = locate(needed(query.path, "path"));
         const found = await findByName(paths, root, query.pattern || "**");
         return { status: 200, body: found.map((facts) => describeFile(facts, show(facts.path))) };
@@ -108,11 +108,13 @@ export function fileRoutes({ prefix, params, view }: FileMount): Route<ExecdCont
         ...refusals,
       },
       handle: async ({ params, query, body }, _, context) => {
-        const { paths, locate } = await view(params, context);
+        const { paths, locate } = view(params, context, "write");
         const counts: [string, { replacedCount: number }][] = [];
         for (const [path, { old: before, new: after }] of Object.entries(body))
           counts.push([path, { replacedCount: await replaceText(paths, locate(path), { before, after }) }]);
-        return query.verbose === "true" ? { status: 200, body: Object.fromEntries(counts) } : emptyReply();
+        return tellsCounts || query.verbose === "true"
+          ? { status: 200, body: Object.fromEntries(counts) }
+          : emptyReply();
       },
     }),
   ];

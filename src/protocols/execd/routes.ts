@@ -10,8 +10,12 @@ import type { Credential, ExecdContext } from "./context.ts";
 import { contextRoutes } from "./contexts.ts";
 import { answerError } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
+import { isolatedFileRoutes } from "./isolated-files.ts";
+import { isolatedRunRoutes } from "./isolated-runs.ts";
+import { isolatedRoutes } from "./isolated.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { allFileRoutes } from "./mounts.ts";
+import { operationRoutes } from "./operations.ts";
 import { proxyRoutes } from "./proxy.ts";
 import { interruptRoutes } from "./interrupt.ts";
 import { ptyRoutes } from "./pty.ts";
@@ -60,6 +64,7 @@ export function execdRoutes(): readonly Route<ExecdContext>[] {
     ...commandRoutes,
     ...interruptRoutes,
     ...oneCommandRoutes,
+    ...operationRoutes,
     ...sessionRoutes,
     ...codeRoutes,
     ...contextRoutes,
@@ -68,5 +73,8 @@ export function execdRoutes(): readonly Route<ExecdContext>[] {
     ...allFileRoutes,
     ...proxyRoutes,
     ...metricsRoutes,
+    ...isolatedRoutes,
+    ...isolatedRunRoutes,
+    ...isolatedFileRoutes,
   ];
 }

@@ -26,7 +26,7 @@ export function transferRoutes({ prefix, params, view }: FileMount): Route<Execd
       rawBody: { contentType: "multipart/form-data", schema: shapes.uploadForm },
       responses: { 200: { description: "All written; no body" }, ...refusals },
       handle: async ({ params }, request, context) => {
-        await receiveUploads(await view(params, context), request.raw, context.maxUploadBytes);
+        await receiveUploads(view(params, context, "write"), request.raw, context.maxUploadBytes);
         return emptyReply();
       },
     }),
@@ -53,7 +53,7 @@ export function transferRoutes({ prefix, params, view }: FileMount): Route<Execd
             "INVALID_REQUEST_BODY",
             "offset and limit count lines and cannot be combined with a Range header",
           );
-        const { paths, locate } = await view(params, context);
+        const { paths, locate } = view(params, context, "read");
         const entry = await paths.openForRead(locate(needed(path, "path")));
         if (isLines) return answerLines(entry, offset ?? 1, limit ?? Number.MAX_SAFE_INTEGER);
         const file = { ...versionOf(entry), handle: entry.handle, name: basename(entry.path) };

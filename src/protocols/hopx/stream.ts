@@ -29,6 +29,30 @@ const code: StreamKind<CodeStart> = {
     }),
 };
 
+/** The same in a kernel of its own, which tells displays and results too; a language without one runs as above. */
+const rich: StreamKind<CodeStart> = {
+  ...code,
+  start: async (message, context) => {
+    const { contexts } = context.engine;
+    const { cwd, env, limits, stdin, timeoutMs } = toRunRequest(message, message.timeout ?? DEFAULT_SECONDS);
+    const kernel = await contexts
+      .create({ language: message.language, cwd, env, limits })
+      .catch((error: unknown) => {
+        if (error instanceof EngineError && error.code === "unsupported") return undefined;
+        throw error;
+      });
+    if (kernel === undefined) return code.start(message, context);
+    const run = await kernel.execute({
+      code: message.code,
+      stdin,
+      timeoutMs,
+      keepStdinOpen: message.stdin_open ?? false,
+    });
+    void run.outcome.then(() => contexts.delete(kernel.id));
+    return run;
+  },
+};
+
 const command: StreamKind<CommandStart> = {
   kind: "command",
   messages: commandMessage,
@@ -59,6 +83,7 @@ const cell: StreamKind<CellStart> = {
 /** Runs that are told as they go (contracts/hopx-agent.md, 12.3 and 12.6). */
 export const streamRoutes = [
   streamRoute("/execute/stream", "Run code and watch it", code),
+  streamRoute("/stream", "Run code by itself and watch it, with rich output", rich),
   streamRoute("/commands/stream", "Run commands and watch them", command),
   streamRoute("/stream/ipython", "Run code in a context and watch it, with rich output", cell),
 ];

@@ -15,26 +15,22 @@ class Seat implements AsyncDisposable {
   readonly client: PtyClient;
   readonly screen: Screen;
 
-  private constructor(client: PtyClient, size: ScreenSize, isLive: () => boolean) {
+  private constructor(client: PtyClient, size: ScreenSize, replayed: number) {
     this.client = client;
-    this.screen = new Screen(client, size, (answer) => {
-      // What programs asked before this person came has been answered.
-      if (isLive()) client.type(answer);
-    });
+    this.screen = new Screen(client, size, (answer) => client.type(answer), replayed);
   }
 
   /** Opens the session as its holder, with a window of this size. */
   static async take(id: string, size: ScreenSize, takeover = false): Promise<Seat> {
     const client = await PtyClient.open(daemon, id, takeover ? { takeover: "1" } : {});
     await client.told("connected");
-    const replayed = client.output.byteLength;
-    const seat = new Seat(client, size, () => client.output.byteLength > replayed);
+    const seat = new Seat(client, size, client.replayedBytes);
     seat.resize(size);
     return seat;
   }
 
   static async watch(id: string, size: ScreenSize): Promise<Seat> {
-    return new Seat(await PtyClient.open(daemon, id, { mode: "viewer" }), size, () => false);
+    return new Seat(await PtyClient.open(daemon, id, { mode: "viewer" }), size, Number.POSITIVE_INFINITY);
   }
 
   resize(size: ScreenSize): void {

@@ -5,7 +5,7 @@ import { SocketClient, textOf, typesOf, type StreamMessage } from "../../support
 
 let daemon: TestDaemon;
 beforeAll(async () => {
-  daemon = await TestDaemon.start({ env: { SANDERLING_STREAM_KEEP_MS: "20000" } });
+  daemon = await TestDaemon.start({ withPython: true, env: { SANDERLING_STREAM_KEEP_MS: "20000" } });
 });
 afterAll(() => daemon[Symbol.asyncDispose]());
 
@@ -46,8 +46,7 @@ describe("a run is told as it goes", () => {
       workdir: "/tmp",
       stdin_open: true,
     });
-    await client.upTo("stdout");
-    expect(textOf(client.messages)).toBe("first\n");
+    await until(() => textOf(client.messages) === "first\n");
     client.send({ type: "stdin", data: "go\n" });
     expect(textOf(await client.upTo("complete"))).toBe("first\nsecond\n");
   });
@@ -203,6 +202,47 @@ describe("a client", () => {
     const pid = Number(textOf(client.messages));
     client.socket.terminate();
     await until(() => !isAlive(pid));
+  });
+});
+
+describe("cells", () => {
+  test("share a context on /stream/ipython, and tell results, displays, questions and errors", async () => {
+    await using client = await SocketClient.open(daemon, "/stream/ipython");
+    await client.run({ code: "a = 10" });
+    const result = await client.run({ code: "print('printed')\na + 5" });
+    expect(textOf(result)).toBe("printed\n");
+    expect(last(result, "rich")).toMatchObject({ kind: "result", data: { "text/plain": "15" } });
+    const shown = await client.run({ code: "from IPython.display import HTML\ndisplay(HTML('<b>x</b>'))" });
+    expect(last(shown, "rich")).toMatchObject({ kind: "display", data: { "text/html": "<b>x</b>" } });
+    client.send({ type: "execute", code: "print(input('name? '))", stdin_open: true });
+    const [question] = (await client.upTo("input_request")).slice(-1);
+    expect(question).toMatchObject({ prompt: "name? ", password: false });
+    client.send({ type: "stdin", data: "me\n" });
+    await until(() => textOf(client.messages).endsWith("me\n"));
+    await until(() => client.messages.at(-1)?.type === "complete");
+    const failed = await client.run({ code: "1 / 0" });
+    expect(last(failed, "error")).toMatchObject({ name: "ZeroDivisionError", code: "EXECUTION_FAILED" });
+    expect(last(failed, "complete")["success"]).toBe(false);
+  });
+
+  test("are interrupted without losing their context", async () => {
+    await using client = await SocketClient.open(daemon, "/stream/ipython");
+    client.send({ type: "execute", code: "b = 1\nprint('begun')\nimport time\ntime.sleep(600)" });
+    await until(() => textOf(client.messages).includes("begun"));
+    client.send({ type: "interrupt" });
+    expect(last(await client.upTo("complete"), "error")["name"]).toBe("KeyboardInterrupt");
+    expect(textOf(await client.run({ code: "print(b)" }))).toBe("1\n");
+  });
+
+  test("have a context of their own on /stream", async () => {
+    await using client = await SocketClient.open(daemon, "/stream");
+    const run = (code: string) => client.run({ code, workdir: "/tmp", env: { KEY: "value" } });
+    const first = await run("import os\nc = 1\nos.environ['KEY'], os.getcwd()");
+    expect(last(first, "rich")).toMatchObject({
+      kind: "result",
+      data: { "text/plain": "('value', '/tmp')" },
+    });
+    expect(last(await run("c"), "error")["name"]).toBe("NameError");
   });
 });
 

@@ -1,6 +1,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
+import { placePython } from "../../../src/engine/kernels/place-python.ts";
+import { KernelPool } from "../../../src/engine/kernels/pool.ts";
+import { startKernel } from "../../../src/engine/kernels/start-kernel.ts";
 import { until } from "../../support/engine.ts";
 import { execute, kernelPids, only, openKernels } from "../../support/kernels.ts";
 
@@ -79,5 +82,29 @@ describe("kernels that wait", () => {
     await contexts.create({ language: "python" });
     expect(contexts.waiting).toBe(0);
     expect(kernelPids()).toHaveLength(2);
+  });
+
+  test("are ended when memory grows short", async () => {
+    await using kernels = await openKernels();
+    const { engine, temporary, workspace } = kernels.lab;
+    const python = kernels.contexts.languages().find(({ language }) => language === "python")?.kernel;
+    if (python === undefined) throw new Error("the product's Python has no kernel");
+    const context = { runs: engine.runs, scratch: temporary, user: undefined, startTimeoutMs: 30_000 };
+    let available = 2000;
+    await using pool = new KernelPool({
+      ...{ size: 1, spareBytes: 1000, isBusy: () => false, onNotice: () => undefined },
+      start: (kind, place, signal) =>
+        startKernel(kind, place, { ...context, messageBytes: 1000, onNotice: () => undefined }, signal),
+      place: () => ({ cwd: workspace, env: engine.environment, limits: {} }),
+      availableMemory: () => available,
+    });
+    pool.fill({
+      ...{ language: "python", title: "Python", spec: python, transport: "ipc", forwardsOutput: true },
+      place: placePython,
+    });
+    await until(() => pool.waiting.length === 1);
+    expect(kernelPids()).toHaveLength(1);
+    available = 500;
+    await until(() => pool.waiting.length === 0 && kernelPids().length === 0);
   });
 });
