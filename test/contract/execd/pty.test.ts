@@ -343,3 +343,14 @@ test("a shell that cannot start is told on the connection", async () => {
   const close = await client.closed;
   expect([client.texts[0]?.["code"], close.code]).toEqual(["START_FAILED", 1011]);
 });
+
+test("a daemon that is stopped ends its shells at once and says that it goes away", async () => {
+  await using own = await TestDaemon.start({ env: { SANDERLING_KILL_GRACE_MS: "60000" } });
+  const id = await makePty(own);
+  const client = await PtyClient.open(own, id);
+  client.type("sleep 1000 & nohup sleep 1000 & echo pid=$$\r");
+  const [, pid] = await client.said(/^pid=(\d+)/m);
+  expect(await own.stop()).toBe(0);
+  expect((await client.closed).code).toBe(1001);
+  expect(existsSync(`/proc/${pid ?? ""}`)).toBe(false);
+});
