@@ -19,6 +19,8 @@ try {
     allowedRoots: [],
     maxTerminals: 16,
     terminalIdleMs: 0,
+    timelineKeepCount: 0,
+    timelineKeepMs: 1000,
     terminalReplayBytes: 1024 * 1024,
     terminalRecordingBytes: 1024 * 1024,
     maxRuns: 2,
