@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Socket } from "bun";
 
 const PYTHON = join(import.meta.dir, "../.sanderling/python/bin/python");
 const KEY = "key";
@@ -70,7 +69,7 @@ export class BareKernel implements AsyncDisposable {
 }
 
 class BareSocket {
-  #socket: Socket | undefined;
+  #socket: Bun.Socket | undefined;
   #received = Buffer.alloc(0);
   #isOpen = false;
   #message = "";

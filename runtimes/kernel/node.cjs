@@ -52,6 +52,8 @@ function offer(connectionFile) {
   };
   for (const [name, value] of Object.entries(globals))
     Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+  // What has been printed is out when a cell ends, and when the process does.
+  for (const stream of [process.stdout, process.stderr]) stream._handle?.setBlocking?.(true);
   const giveLine = replaceStdin(() => port.postMessage({ ask: "" }));
   const evaluate = evaluator();
   port.on("message", (message) => {
@@ -239,7 +241,10 @@ async function listen({ connectionFile, port, wake }) {
       const answered = new Promise((settle) => (cell = { id, about, settle }));
       port.postMessage({ code, id });
       const { value, failure } = await answered;
+      // The evaluation may have told of its end by force first.
+      const isInterrupted = cell.isInterrupted;
       cell = undefined;
+      if (isInterrupted) throw new UserError("Interrupted", "interrupted", ["Interrupted"]);
       if (failure) throw new UserError(failure.ename, failure.evalue, failure.traceback);
       return value;
     },
@@ -247,13 +252,12 @@ async function listen({ connectionFile, port, wake }) {
     async interrupt() {
       const stopped = cell;
       if (stopped === undefined) return;
+      stopped.isInterrupted = true;
       if (!(await isFree())) interruptChildren();
       if (!(await isFree())) session.post("Runtime.terminateExecution", () => undefined);
       // The request may end the wrong thing: what answers a first question. Then the second is answered.
       while (!(await isFree()));
-      stopped.settle({
-        failure: { ename: "Interrupted", evalue: "interrupted", traceback: ["Interrupted"] },
-      });
+      stopped.settle({});
     },
     shutdown: () => process.kill(process.pid, "SIGTERM"),
   });

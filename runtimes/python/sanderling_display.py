@@ -1,13 +1,16 @@
 """What rich output needs in an IPython shell. Nothing here loads a library that the user's code does not load: all
 of it waits until that has happened. Nothing of it is in the user's namespace."""
 
+import functools
 import importlib.abc
 import importlib.util
 import json
+import mimetypes
 import os
 import sys
 
 TABLE = "application/vnd.sanderling.table+json"
+SAVED_FIGURE = "application/vnd.sanderling.saved-figure+json"
 INLINE = "module://matplotlib_inline.backend_inline"
 # Bounds of a table that is told as data; the rest is counted.
 MOST_ROWS = 1000
@@ -44,6 +47,7 @@ def install(shell):
         _AfterImport(
             {
                 "matplotlib": lambda module: _draw_inline(shell, module),
+                "matplotlib.figure": lambda module: _tell_saved_figures(shell, module.Figure),
                 "plotly.io": _show_plotly_as_data,
             }
         ),
@@ -71,6 +75,21 @@ def _draw_inline(shell, matplotlib):
     from IPython.core.pylabtools import select_figure_formats
 
     select_figure_formats(shell, backend.figure_formats)
+
+
+def _tell_saved_figures(shell, figure):
+    save = figure.savefig
+
+    @functools.wraps(save)
+    def savefig(self, fname, *args, **options):
+        saved = save(self, fname, *args, **options)
+        if isinstance(fname, (str, os.PathLike)):
+            path = os.path.abspath(os.fspath(fname))
+            kind = mimetypes.guess_type(path)[0] or "image/png"
+            shell.display_pub.publish({SAVED_FIGURE: {"path": path, "type": kind}})
+        return saved
+
+    figure.savefig = savefig
 
 
 def _show_open_figures(shell):

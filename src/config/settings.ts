@@ -73,6 +73,8 @@ export interface Settings {
   readonly shutdownGraceMs: number;
   readonly cancelOnDisconnect: boolean;
   readonly streamKeepMs: number;
+  readonly timelineKeepCount: number;
+  readonly timelineKeepMs: number;
   readonly logLevel: string;
   readonly logFormat: "auto" | "json" | "pretty";
 }
@@ -302,6 +304,8 @@ const TABLE = [
   setting("shutdownGraceMs", "MS", integer(0, DAY), 10_000, "time that running work gets when the daemon is stopped"),
   setting("cancelOnDisconnect", "BOOL", boolean, true, "stop a synchronous run when its client has gone"),
   setting("streamKeepMs", "MS", integer(0, 7 * DAY), 60_000, "how long a run goes on when the last client that may resume it has gone"),
+  setting("timelineKeepCount", "N", integer(0, 10_000_000), 20_000, "entries of the record of what was done; of more the oldest are forgotten; 0 records nothing"),
+  setting("timelineKeepMs", "MS", integer(1000, 365 * DAY), 7 * DAY, "how long what was done is recorded"),
   setting("logLevel", "WORD", oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent"), "info", "least severe log lines to write"),
   setting("logFormat", "WORD", oneOf("auto", "json", "pretty"), "auto", "auto is pretty on a terminal"),
 ] as const;

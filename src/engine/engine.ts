@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { Activity, type RunKind } from "./activity.ts";
 import { RunCache, type CacheOptions } from "./code/cache.ts";
 import { cacheKey } from "./code/cache-key.ts";
 import { findLanguage, LANGUAGES, type Argv, type Language, type LanguageId } from "./code/languages.ts";
@@ -19,6 +20,7 @@ import { PathRules, type PathRulesOptions } from "./files/paths.ts";
 import { StagedNames } from "./files/staged-names.ts";
 import { Idempotency } from "./idempotency.ts";
 import type { KernelContexts } from "./kernels/contexts.ts";
+import type { KernelRun } from "./kernels/kernel-run.ts";
 import { openContexts, type KernelSettings } from "./kernels/open-contexts.ts";
 import { IsolatedSessions } from "./isolation/sessions.ts";
 import type { PlacedMount } from "./isolation/spec.ts";
@@ -31,6 +33,7 @@ import { isLivingChild } from "./process/spawn.ts";
 import { stopRun } from "./process/stop-run.ts";
 import type { RunId, SignalName } from "./run.ts";
 import { RunTable } from "./runs.ts";
+import type { ShellRun } from "./shell/shell-run.ts";
 import { ShellSessions, type ShellSettings } from "./shell/sessions.ts";
 import { Database } from "./sql/database.ts";
 import { Store } from "./store.ts";
@@ -38,6 +41,8 @@ import { SystemMetrics } from "./system/metrics.ts";
 import { stopSystemProcess } from "./system/stop-process.ts";
 import { identityEnvironment, userOf, type RunIdentity } from "./identity.ts";
 import { Terminals, type TerminalOptions } from "./terminal/terminals.ts";
+import { Timeline } from "./timeline/timeline.ts";
+import { traceVariables } from "./trace-variables.ts";
 import { findUser, type RunUser } from "./user.ts";
 import { SandboxVariables } from "./variables.ts";
 import { ATTEMPT_TIMEOUT_MS, WebhookQueue } from "./webhooks/queue.ts";
@@ -76,6 +81,9 @@ export interface EngineOptions
   readonly webhookTargets: readonly TargetKind[];
   /** Before the second attempt of a webhook; the pauses after that grow from it. */
   readonly webhookRetryBaseMs: number;
+  /** How many entries the record of what was done has at most (0: there is none), and how old. */
+  readonly timelineKeepCount: number;
+  readonly timelineKeepMs: number;
   readonly killGraceMs: number;
   readonly journalMemoryBytes: number;
   readonly journalBytes: number;
@@ -94,10 +102,14 @@ export interface RunRequest {
   readonly keepStdinOpen?: boolean | undefined;
   readonly timeoutMs?: number | undefined;
   readonly limits?: RunLimits | undefined;
+  /** What the record and the figures call it; absent: a command, or code. */
+  readonly kind?: RunKind | undefined;
 }
 
 export interface CommandRequest extends RunRequest {
   readonly argv: Argv;
+  /** Of what the client gave, where that is not the arguments. */
+  readonly inputBytes?: number | undefined;
 }
 
 export interface CodeRequest extends RunRequest {
@@ -111,6 +123,10 @@ export class Engine implements AsyncDisposable {
   /** Which files clients may name; what works on files takes these. */
   readonly paths: PathRules;
   readonly runs: RunTable;
+  /** Every run as it starts and ends, for whoever observes. */
+  readonly activity = new Activity();
+  /** The record of what was done. */
+  readonly timeline: Timeline;
   /** Results of runs that may be told again. */
   readonly cache: RunCache;
   /** The environment of every later run, and its changes. */
@@ -186,6 +202,14 @@ export class Engine implements AsyncDisposable {
     this.variables = new SandboxVariables({ base, path, onNotice: options.onNotice });
     const store = this.#resources.use(Store.open(join(privateDirectory, "store.sqlite"), options.onNotice));
     this.metrics = this.#resources.use(new SystemMetrics({ diskPath: this.workspace.path }));
+    this.timeline = this.#resources.use(
+      new Timeline({
+        path: join(privateDirectory, "timeline.sqlite"),
+        retention: { count: options.timelineKeepCount, ageMs: options.timelineKeepMs },
+        onNotice: options.onNotice,
+      }),
+    );
+    this.timeline.watch(this.activity);
     this.idempotency = this.#resources.use(new Idempotency(store, options.onNotice));
     this.operations = new Operations(this.idempotency);
     this.webhooks = this.#resources.use(
@@ -217,10 +241,17 @@ export class Engine implements AsyncDisposable {
         programs: options.programs,
         environment: () => this.environment,
         directory: (cwd) => this.workspace.directory(cwd, this.#user),
+        onRun: (run) => this.#observeKernelRun(run),
         onNotice: options.onNotice,
       }),
     );
-    this.database = this.#resources.use(new Database({ sqlUrl: options.sqlUrl, journal }));
+    this.database = this.#resources.use(
+      new Database({
+        sqlUrl: options.sqlUrl,
+        journal,
+        onRun: (run) => this.activity.add(run, { kind: "sql", language: "sql" }),
+      }),
+    );
     this.isolated = this.#resources.use(
       new IsolatedSessions({
         ...options,
@@ -233,6 +264,7 @@ export class Engine implements AsyncDisposable {
         journal,
         findBash: () => this.findProgram("bash"),
         environment: () => this.environment,
+        onRun: (run) => this.#observeShellRun(run, "isolated"),
       }),
     );
     this.shells = this.#resources.use(
@@ -244,11 +276,13 @@ export class Engine implements AsyncDisposable {
         journal,
         findBash: () => this.findProgram("bash"),
         environment: () => this.environment,
+        onRun: (run) => this.#observeShellRun(run, "session"),
       }),
     );
     this.desktop = this.#resources.use(this.#openDesktop());
     const place = this.#place.bind(this);
-    this.terminals = this.#resources.use(new Terminals(options, { runs: this.runs, journal, place }));
+    const onRun = (run: ProcessRun) => this.activity.add(run, { kind: "terminal" });
+    this.terminals = this.#resources.use(new Terminals(options, { runs: this.runs, journal, place, onRun }));
     const swept = this.#sweep(stagedNames);
     this.#resources.defer(() => swept);
   }
@@ -305,7 +339,10 @@ export class Engine implements AsyncDisposable {
   startCommand(request: CommandRequest): Promise<ProcessRun> {
     if (request.argv.some((argument) => argument.includes("\0")))
       return Promise.reject(new EngineError("invalid", "Cannot pass an argument with a NUL byte"));
-    return this.runs.start((id) => Promise.resolve({ ...this.#place(id, request), argv: request.argv }));
+    const { argv, kind = "command", inputBytes = argv.join(" ").length } = request;
+    return this.runs
+      .start((id) => Promise.resolve({ ...this.#place(id, request), argv }))
+      .then((run) => this.activity.add(run, { kind, inputBytes }));
   }
 
   /** Runs a program once, in a process of its own. @throws EngineError as `startCommand`. */
@@ -326,7 +363,8 @@ export class Engine implements AsyncDisposable {
         return { ...place, argv, prepared };
       });
       void run.outcome.then(() => this.#discard(run.id));
-      return run;
+      const { kind = "code", language, code } = request;
+      return this.activity.add(run, { kind, language: language.id, inputBytes: Buffer.byteLength(code) });
     } catch (error) {
       if (written !== undefined) await this.#discard(written);
       throw error;
@@ -415,7 +453,13 @@ export class Engine implements AsyncDisposable {
   #place(id: RunId, request: RunRequest): Omit<ProcessRunSpec, "id" | "argv"> {
     const user = request.identity ? userOf(request.identity, this.#user) : this.#user;
     const own = user === this.#user || user === undefined ? {} : identityEnvironment(user);
-    const env = layerEnvironment(this.environment, this.#displayEnvironment(), own, request.env);
+    const env = layerEnvironment(
+      this.environment,
+      this.#displayEnvironment(),
+      own,
+      traceVariables(id),
+      request.env,
+    );
     return {
       cwd: this.workspace.directory(request.cwd, user),
       env: { ...env, [RUN_ID_VARIABLE]: id },
@@ -424,6 +468,17 @@ export class Engine implements AsyncDisposable {
       limits: request.limits ?? {},
       timeoutMs: request.timeoutMs,
     };
+  }
+
+  #observeKernelRun(run: KernelRun): void {
+    const { context, request } = run;
+    // A client may name any kernel of the machine; figures are counted by those that are known.
+    const language = findLanguage(context.language)?.id ?? "other";
+    this.activity.add(run, { kind: "context", language, inputBytes: Buffer.byteLength(request.code) });
+  }
+
+  #observeShellRun(run: ShellRun, kind: "session" | "isolated"): void {
+    this.activity.add(run, { kind, language: "bash", inputBytes: Buffer.byteLength(run.command.text) });
   }
 
   #openDesktop(): Desktop {

@@ -6,6 +6,15 @@ import { claimOwner, isOwnerAlive } from "./store-owner.ts";
 
 type Notice = (notice: string, details?: Readonly<Record<string, unknown>>) => void;
 
+/** What a database is, where it is not the daemon's own. */
+export interface StoreOptions {
+  readonly migrations: readonly string[];
+  /** NORMAL: the machine's own crash may lose the latest transactions, and none waits for the disk. */
+  readonly synchronous: "FULL" | "NORMAL";
+}
+
+const OWN: StoreOptions = { migrations: MIGRATIONS, synchronous: "FULL" };
+
 /** Another daemon with the same data directory may hold the lock for as long as one short transaction. */
 const BUSY_MS = 5000;
 /** What the write-ahead log keeps of the disk once it has been emptied. */
@@ -34,16 +43,16 @@ export class Store implements Disposable {
    * A damaged file is put aside under another name, with a notice, and a new one begun.
    * @throws EngineError `unavailable` when it cannot be used or was made by a later version.
    */
-  static open(path: string, onNotice: Notice): Store {
+  static open(path: string, onNotice: Notice, options = OWN): Store {
     try {
-      return new Store(openSound(path));
+      return new Store(openSound(path, options));
     } catch (error) {
       if (!isDamage(error)) throw unusable(path, error);
     }
     const kept = putAside(path);
     onNotice("the database was damaged and has been put aside; what it held is not known any more", { kept });
     try {
-      return new Store(openSound(path));
+      return new Store(openSound(path, options));
     } catch (error) {
       throw unusable(path, error);
     }
@@ -73,7 +82,7 @@ export class Store implements Disposable {
   }
 }
 
-function openSound(path: string): Database {
+function openSound(path: string, { migrations, synchronous }: StoreOptions): Database {
   // SQLite gives its other files the mode of the first one, which must be right before anything is in it.
   closeSync(openSync(path, "a", 0o600));
   chmodSync(path, 0o600);
@@ -83,10 +92,10 @@ function openSound(path: string): Database {
   try {
     database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
     database.run("PRAGMA journal_mode = WAL");
-    database.run("PRAGMA synchronous = FULL");
+    database.run(`PRAGMA synchronous = ${synchronous}`);
     database.run(`PRAGMA journal_size_limit = ${MOST_LOG_BYTES}`);
     if (isSuspect) requireSound(database);
-    migrate(database);
+    migrate(database, migrations);
     return database;
   } catch (error) {
     database.close();
@@ -99,17 +108,17 @@ function requireSound(database: Database): void {
   if (check?.quick_check !== "ok") throw new Damage(check?.quick_check);
 }
 
-function migrate(database: Database): void {
+function migrate(database: Database, migrations: readonly string[]): void {
   database
     .transaction(() => {
       const row = database.query<{ user_version: number }, []>("PRAGMA user_version").get();
       const version = row?.user_version ?? 0;
-      if (version > MIGRATIONS.length) {
-        throw new Error(`it has version ${version}, this daemon knows up to ${MIGRATIONS.length}`);
+      if (version > migrations.length) {
+        throw new Error(`it has version ${version}, this daemon knows up to ${migrations.length}`);
       }
-      for (const step of MIGRATIONS.slice(version)) database.run(step);
+      for (const step of migrations.slice(version)) database.run(step);
       // Not written when it is so: a daemon must be able to start on a full disk.
-      if (version < MIGRATIONS.length) database.run(`PRAGMA user_version = ${MIGRATIONS.length}`);
+      if (version < migrations.length) database.run(`PRAGMA user_version = ${migrations.length}`);
     })
     .immediate();
 }

@@ -35,7 +35,8 @@ export class TestDaemon implements AsyncDisposable {
     const directory = await mkdtemp(join(tmpdir(), "sanderling-test-"));
     if (withPython === true) {
       await mkdir(join(directory, "data"));
-      await symlink(join(ROOT, ".sanderling/python"), join(directory, "data/python"));
+      for (const name of ["python", "kernels"])
+        await symlink(join(ROOT, ".sanderling", name), join(directory, "data", name));
     }
     const variables = {
       ...process.env,

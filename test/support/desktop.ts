@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { EngineOptions } from "../../src/engine/engine.ts";
+import { waitUntilStable } from "../../src/engine/desktop/screenshot.ts";
 import type { Session } from "../../src/engine/desktop/session.ts";
 import { windowKey, type WindowFacts } from "../../src/engine/desktop/windows.ts";
 import type { ProcessRun } from "../../src/engine/process/process-run.ts";
@@ -45,6 +46,8 @@ export class TestDesktop implements AsyncDisposable {
       (one) => !before.has(windowKey(one)) && one.isFocused,
       30_000,
     );
+    // A program that has not drawn yet may not heed anything yet either.
+    await waitUntilStable(this.session, { quietMs: 50, timeoutMs: 5000 });
     if (window) return { run, window };
     throw new Error(`${argv.join(" ")} has no window`);
   }

@@ -90,6 +90,8 @@ export class TestEngine implements AsyncDisposable {
           journalBytes: 16 * 1024 * 1024,
           maxTerminals: 16,
           terminalIdleMs: 0,
+          timelineKeepCount: 1000,
+          timelineKeepMs: 3_600_000,
           terminalReplayBytes: 1024 * 1024,
           terminalRecordingBytes: 1024 * 1024,
           onNotice: (notice) => this.notices.push(notice),

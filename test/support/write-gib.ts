@@ -20,6 +20,8 @@ try {
     warmInterpreters: 0,
     maxTerminals: 16,
     terminalIdleMs: 0,
+    timelineKeepCount: 0,
+    timelineKeepMs: 1000,
     terminalReplayBytes: 1024 * 1024,
     terminalRecordingBytes: 1024 * 1024,
     maxRuns: 2,

@@ -108,7 +108,9 @@ export class ClipboardOwner {
   ) {
     this.#transfers++;
     let taken: PromiseWithResolvers<void> = Promise.withResolvers();
-    selectEvents(this.x, requestor, EVENT_MASK.property);
+    // Our own window, which reads what we have copied ourselves, is told of its properties always.
+    const isOther = requestor !== this.window;
+    if (isOther) selectEvents(this.x, requestor, EVENT_MASK.property);
     const listening = this.x.listen((event) => {
       if (event.code !== EVENT.propertyNotify || event.u32(4) !== requestor) return;
       if (event.u32(8) === property && event.u8(16) === DELETED) taken.resolve();
@@ -126,7 +128,7 @@ export class ClipboardOwner {
     } finally {
       this.#transfers--;
       listening[Symbol.dispose]();
-      if (this.x.isOpen) selectEvents(this.x, requestor, 0);
+      if (isOther && this.x.isOpen) selectEvents(this.x, requestor, 0);
     }
   }
 

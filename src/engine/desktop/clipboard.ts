@@ -54,7 +54,9 @@ export class Clipboard {
     const fixes = await Fixes.open(x);
     fixes.watchSelection(window, selection);
     x.listen((event) => {
-      if (event.code === fixes.selectionNotify && event.u32(8) !== 0) void clipboard.#remember();
+      // What is copied through us is remembered already.
+      const isOthers = event.u32(8) !== 0 && event.u32(8) !== window;
+      if (event.code === fixes.selectionNotify && isOthers) void clipboard.#remember();
     });
     return clipboard;
   }

@@ -12,6 +12,7 @@ import type { DesktopLog } from "./log.ts";
 import { Pointer } from "./pointer.ts";
 import { missingFor } from "./requirements.ts";
 import { SessionDirectory } from "./session-directory.ts";
+import { pause } from "./turns.ts";
 import { Windows } from "./windows.ts";
 import { XConnection } from "./x11/connection.ts";
 import { getText, nextEvent, paintRoot, EVENT, getNumbers } from "./x11/core.ts";
@@ -28,6 +29,7 @@ export interface SessionOptions {
 }
 
 const BACKGROUND = 0x2e3440;
+const LOST_MS = 500;
 const MANAGER_READY_MS = 10_000;
 /** A helper that ends more often than this in a minute is left alone. */
 const MOST_RESTARTS = 5;
@@ -46,7 +48,7 @@ export class Session implements AsyncDisposable {
   readonly startedAt = new Date();
   /** What programs of this session are started with. */
   readonly environment: Environment;
-  /** Settles when the X server is gone, with how it ended. */
+  /** Settles when the X server is gone or no longer to be talked to, with how it ended. */
   readonly ended: Promise<string>;
   readonly screens: Screens;
   readonly pointer: Pointer;
@@ -67,7 +69,11 @@ export class Session implements AsyncDisposable {
   ) {
     this.display = server.number;
     this.environment = environmentOf(server.number, files);
-    this.ended = server.run.outcome.then(({ end }) => describeEnd(end));
+    this.ended = Promise.race([
+      server.run.outcome.then(({ end }) => describeEnd(end)),
+      // Usually because the server has ended, which says more.
+      x.closed.then(() => pause(LOST_MS)).then(() => "the connection to it was lost"),
+    ]);
     this.#runs.set("Xvnc", server.run);
     this.screens = devices.screens;
     this.pointer = new Pointer(devices.fake, () => devices.screens.size());

@@ -7,6 +7,7 @@ import {
   EVENT_MASK,
   getGeometry,
   getNumbers,
+  getOutline,
   getText,
   isViewable,
   nextEvent,
@@ -97,14 +98,16 @@ export class Windows {
 
   /** @throws EngineError `not_found`, `conflict`. */
   async maximize(id: number, wanted: "maximized" | "restored"): Promise<void> {
-    await this.#require(id);
+    const before = await this.get(id);
+    if (before.isMaximized === (wanted === "maximized")) return;
     const [across, down] = await Promise.all([
       atom(this.x, "_NET_WM_STATE_MAXIMIZED_HORZ"),
       atom(this.x, "_NET_WM_STATE_MAXIMIZED_VERT"),
     ]);
     const change = wanted === "maximized" ? STATE.add : STATE.remove;
     await this.#ask(id, "_NET_WM_STATE", [change, across, down, FROM_PAGER], wanted, async () => {
-      return isMaximized(await this.#states(id)) === (wanted === "maximized");
+      const now = await this.get(id);
+      return now.isMaximized === (wanted === "maximized") && hasNewSize(before, now);
     });
   }
 
@@ -128,7 +131,7 @@ export class Windows {
     await this.#until(async () => {
       now = await this.get(id);
       const isPlaced = !isMoved || (now.x === x && now.y === y);
-      return isPlaced && (!isResized || now.width !== before.width || now.height !== before.height);
+      return isPlaced && (!isResized || hasNewSize(before, now));
     });
     return now;
   }
@@ -190,9 +193,9 @@ export class Windows {
 
   async #describe(id: number, active: number | undefined): Promise<WindowFacts> {
     const { x } = this;
-    const [content, extents, name, oldName, names, pids, desktops, states] = await Promise.all([
+    const [content, outline, name, oldName, names, pids, desktops, states] = await Promise.all([
       getGeometry(x, id),
-      getNumbers(x, id, "_NET_FRAME_EXTENTS"),
+      getOutline(x, id),
       getText(x, id, "_NET_WM_NAME"),
       getText(x, id, "WM_NAME"),
       getText(x, id, "WM_CLASS"),
@@ -205,7 +208,7 @@ export class Windows {
       id,
       title: name === "" ? oldName : name,
       windowClass: names.split("\0").filter(Boolean).at(-1) ?? "",
-      ...withFrame(content, extents),
+      ...outline,
       content: { x: content.x, y: content.y, width: content.width, height: content.height },
       pid: pids[0],
       desktop: desktop === ALL_DESKTOPS ? -1 : desktop,
@@ -225,15 +228,8 @@ function isMaximized(states: readonly string[]): boolean {
   );
 }
 
-/** @param extents Left, right, top and bottom; empty for windows without a frame. */
-function withFrame(
-  content: Rectangle,
-  [left = 0, right = 0, top = 0, bottom = 0]: readonly number[],
-): Rectangle {
-  return {
-    x: content.x - left,
-    y: content.y - top,
-    width: content.width + left + right,
-    height: content.height + top + bottom,
-  };
+/** Frame and content are resized one after the other; in between the window has no size. */
+function hasNewSize(before: WindowFacts, now: WindowFacts): boolean {
+  const differs = (a: Rectangle, b: Rectangle) => a.width !== b.width || a.height !== b.height;
+  return differs(before, now) && differs(before.content, now.content);
 }

@@ -78,6 +78,7 @@ async function withRipgrep(
     argv: ripgrepArguments(program, guarded, only ?? "."),
     cwd: root,
     timeoutMs: query.timeoutMs,
+    kind: "search",
   });
   const leave = () => void run.cancel("client_gone");
   if (signal.aborted) leave();

@@ -1,8 +1,8 @@
 import { chown, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../error.ts";
+import { mountOverlayAt, unmountAt } from "../process/libc.ts";
 import { readText } from "../process/cgroup-files.ts";
-import type { Tools } from "./tools.ts";
 
 /**
  * Shows a directory so that what is changed stays apart from it (overlayfs).
@@ -12,7 +12,6 @@ import type { Tools } from "./tools.ts";
  * @throws EngineError `unsupported` where the kernel or the file system refuses.
  */
 export async function mountOverlay(
-  tools: Tools,
   lower: string,
   place: string,
   owner: { readonly uid: number; readonly gid: number } | undefined,
@@ -23,16 +22,16 @@ export async function mountOverlay(
   for (const directory of [upper, work, merged]) await mkdir(directory, { recursive: true, mode: 0o755 });
   if (owner) await chown(upper, owner.uid, owner.gid);
   const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
-  const mounted = await tools.run("mount", "-t", "overlay", "overlay", "-o", options, merged);
-  if (mounted.ok) return merged;
-  throw new EngineError("unsupported", `Cannot overlay ${lower} on this machine: ${mounted.text}`);
+  const refusal = mountOverlayAt(merged, options);
+  if (refusal === undefined) return merged;
+  throw new EngineError("unsupported", `Cannot overlay ${lower} on this machine: the kernel says ${refusal}`);
 }
 
 /** Takes an overlay down with everything that was changed in it. What is not there is fine. */
-export async function discardOverlay(tools: Tools, place: string): Promise<void> {
+export async function discardOverlay(place: string): Promise<void> {
   const merged = join(place, "merged");
   // At once for the path, whoever still works in it; removing what is below must not go through a mount.
-  if (isMounted(merged)) await tools.run("umount", "--lazy", merged);
+  if (isMounted(merged)) unmountAt(merged);
   if (!isMounted(merged)) await rm(place, { recursive: true, force: true });
 }
 

@@ -40,7 +40,7 @@ export async function probeIsolation(tools: Tools, directory: string): Promise<I
     message: undefined,
     setpriv: (await works({ uid: OTHER_UID })).ok,
     userns: (await works({ uid: 1000, uidMode: "userns" })).ok,
-    overlay: await canOverlay(tools, directory),
+    overlay: await canOverlay(directory),
   };
 }
 
@@ -56,15 +56,15 @@ const PLAINEST = {
   idleMs: 0,
 } as const;
 
-async function canOverlay(tools: Tools, directory: string): Promise<boolean> {
+async function canOverlay(directory: string): Promise<boolean> {
   const place = join(directory, "overlay");
   try {
-    await mountOverlay(tools, directory, place, undefined);
+    await mountOverlay(directory, place, undefined);
     return true;
   } catch {
     // What went wrong is told to whoever asks for one.
     return false;
   } finally {
-    await discardOverlay(tools, place);
+    await discardOverlay(place);
   }
 }

@@ -7,6 +7,7 @@ import type { JournalOptions } from "../process/journal.ts";
 import { RUN_ID_VARIABLE } from "../process/process-group.ts";
 import type { RunTable } from "../runs.ts";
 import { ShellFiles } from "../shell/shell-files.ts";
+import type { ShellRun } from "../shell/shell-run.ts";
 import { ShellSession } from "../shell/session.ts";
 import { findUser, type RunUser } from "../user.ts";
 import { isolationArgv } from "./command-line.ts";
@@ -33,6 +34,8 @@ export interface IsolatedSessionsOptions {
   readonly toolPath: string | undefined;
   readonly findBash: () => string | undefined;
   readonly environment: () => Environment;
+  /** Told of every command that a session has taken on. */
+  readonly onRun: (run: ShellRun) => void;
   readonly onNotice: (notice: string, details?: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -179,6 +182,7 @@ export class IsolatedSessions implements AsyncDisposable {
           return new ConfinedProcess(run);
         },
         onIdle: () => undefined,
+        onRun: this.#options.onRun,
       });
       return await IsolatedSession.open({
         spec,
@@ -187,14 +191,24 @@ export class IsolatedSessions implements AsyncDisposable {
         user,
         directory: join(shellDirectory, "background"),
       }).catch(async (error: unknown) => {
+        const reason = await this.#explain(error, isolationArgv(spec, around));
         await shell[Symbol.asyncDispose]();
-        throw error;
+        throw reason;
       });
     } catch (error) {
       await rm(shellDirectory, { recursive: true, force: true });
       await this.#discard(id, mounts);
       throw error;
     }
+  }
+
+  /** Between commands a shell's streams lead nowhere, so what bubblewrap says is heard by starting it once more. */
+  async #explain(error: unknown, argv: readonly [string, ...string[]]): Promise<unknown> {
+    const [program, ...args] = argv;
+    const tried = await this.#tools.run(program, ...args, "true");
+    return tried.ok
+      ? error
+      : new EngineError("invalid", `Cannot open a session: ${tried.text}`, { cause: error });
   }
 
   #surroundings() {
@@ -225,7 +239,7 @@ export class IsolatedSessions implements AsyncDisposable {
     if (mount.mode !== "overlay") return { ...mount, host: mount.path };
     const { directory } = this.#options;
     await mkdir(directory, { recursive: true, mode: 0o711 });
-    const host = await mountOverlay(this.#tools, mount.path, join(directory, id, String(index)), user);
+    const host = await mountOverlay(mount.path, join(directory, id, String(index)), user);
     return { ...mount, host };
   }
 
@@ -233,7 +247,7 @@ export class IsolatedSessions implements AsyncDisposable {
     const { directory } = this.#options;
     const place = join(directory, id);
     for (const [index, { mode }] of mounts.entries())
-      if (mode === "overlay") await discardOverlay(this.#tools, join(place, String(index)));
+      if (mode === "overlay") await discardOverlay(join(place, String(index)));
     await rm(place, { recursive: true, force: true });
   }
 
@@ -243,7 +257,7 @@ export class IsolatedSessions implements AsyncDisposable {
     const held = new Set([...this.#sessions.keys()].map((id) => join(directory, id)));
     for (const point of mountedBelow(directory)) {
       if ([...held].some((place) => isInside(point, place))) continue;
-      await discardOverlay(this.#tools, point.replace(/\/merged$/, ""));
+      await discardOverlay(point.replace(/\/merged$/, ""));
     }
   }
 

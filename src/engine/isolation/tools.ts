@@ -27,6 +27,7 @@ export class Tools {
 
   /** Its absolute path; the name itself where it is not there, which then cannot be started. */
   find(name: string): string {
+    if (name.startsWith("/")) return name;
     return findInPath([name], this.#path, undefined) ?? `/nonexistent/${name}`;
   }
 

@@ -1,4 +1,3 @@
-import type { Socket } from "bun";
 import { EngineError } from "../error.ts";
 import type { ZmtpConnection, ZmtpMessage } from "./zmtp-connection.ts";
 
@@ -24,7 +23,7 @@ export class ZmtpSocket implements Disposable {
   /** Settles when the handshake is over; rejects when it fails. */
   readonly opened: Promise<void>;
   readonly #opening: PromiseWithResolvers<void> = Promise.withResolvers();
-  #socket: Socket | undefined;
+  #socket: Bun.Socket | undefined;
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #isClosed = false;
@@ -95,10 +94,10 @@ export class ZmtpSocket implements Disposable {
   async #open(address: SocketAddress): Promise<void> {
     const socket = {
       binaryType: "uint8array" as const,
-      data: (_: Socket, bytes: Uint8Array) => this.#receive(bytes),
+      data: (_: Bun.Socket, bytes: Uint8Array) => this.#receive(bytes),
       drain: () => this.#flush(),
       close: () => this.#close(undefined),
-      error: (_: Socket, error: Error) => this.#close(error),
+      error: (_: Bun.Socket, error: Error) => this.#close(error),
     };
     this.#socket = await ("unix" in address
       ? Bun.connect({ ...address, socket })

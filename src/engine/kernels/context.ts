@@ -1,13 +1,11 @@
 import { EngineError } from "../error.ts";
-import { describeEnd, type RunEnd, type RunUsage } from "../run.ts";
-import type { KernelMessage } from "../jupyter/kernel-message.ts";
-import { Interruption } from "./interruption.ts";
+import type { RunEnd, RunUsage } from "../run.ts";
 import type { Kernel } from "./kernel.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import { KernelRun, type ExecuteRequest, type KernelRunOptions } from "./kernel-run.ts";
-import type { KernelRequest } from "./kernel-request.ts";
 import { Queue } from "./queue.ts";
 import { RawOutput } from "./raw-output.ts";
+import { describeDeath, Turn, type Sentence } from "./turn.ts";
 
 export type ContextState = "starting" | "idle" | "busy" | "restarting" | "dead";
 
@@ -25,12 +23,8 @@ export interface ContextOptions {
   readonly interruptGraceMs: number;
   /** Told whenever it begins or ends to be idle. */
   readonly onActivity: () => void;
-}
-
-/** Why a kernel was ended by us, as its run is told. */
-interface Sentence {
-  readonly name: string;
-  readonly message: string;
+  /** Told of every run that has been taken on. */
+  readonly onRun: (run: KernelRun) => void;
 }
 
 /** A language with state: one kernel, and the runs that are executed in it one after the other. */
@@ -47,8 +41,7 @@ export class KernelContext implements AsyncDisposable {
   #kernel: Kernel | undefined;
   #raw: RawOutput | undefined;
   /** Of the run under way. */
-  #interruption: Interruption | undefined;
-  #run: KernelRun | undefined;
+  #turn: Turn | undefined;
   #isDraining = false;
   #replacing: Promise<void> | undefined;
   /** Why a kernel was ended by us. */
@@ -137,10 +130,9 @@ export class KernelContext implements AsyncDisposable {
    */
   async interrupt(): Promise<"interrupted" | "restarted" | "idle"> {
     if (this.#death) throw this.#gone("interrupt");
-    if (this.#interruption === undefined) return "idle";
-    const how = await this.#interrupt(this.#interruption);
+    const how = await this.#turn?.interrupt();
     if (how === "died") throw this.#gone("interrupt");
-    return how;
+    return how ?? "idle";
   }
 
   /** Replaces the kernel by a fresh one: variables are lost, and so are the runs under way and waiting. */
@@ -151,7 +143,7 @@ export class KernelContext implements AsyncDisposable {
   /** Takes no new runs; what runs or waits ends by itself, or is cancelled when it is late. */
   async drain(late: AbortSignal): Promise<void> {
     this.#isDraining = true;
-    const runs = [...(this.#run ? [this.#run] : []), ...this.#queue.items];
+    const runs = [...(this.#turn ? [this.#turn.run] : []), ...this.#queue.items];
     const cancelAll = () => runs.forEach((run) => void run.cancel("shutdown"));
     if (late.aborted) cancelAll();
     else late.addEventListener("abort", cancelAll, { once: true });
@@ -178,6 +170,7 @@ export class KernelContext implements AsyncDisposable {
       );
     const run = new KernelRun(this, request, this.#options.run);
     this.#queue.push(run);
+    this.#options.onRun(run);
     void run.stopRequested.then((stop) => this.#queue.remove(run) && run.finish(stop));
     this.#touch();
     void this.#work();
@@ -191,70 +184,30 @@ export class KernelContext implements AsyncDisposable {
       this.#state = "busy";
       this.#executions++;
       this.#touch();
-      this.#run = run;
       await this.#execute(this.#kernel, run);
       this.#touch();
     }
   }
 
   async #execute(kernel: Kernel, run: KernelRun): Promise<void> {
-    const request = await this.#send(kernel, run);
-    if (request) {
-      const interruption = new Interruption(kernel, request, this.#options.interruptGraceMs);
-      this.#interruption = interruption;
-      await Promise.race([request.finished, kernel.died, run.stopRequested]);
-      const end = await this.#conclude(kernel, run, request, interruption);
-      this.#becomeIdle();
-      run.finish(end);
-    } else this.#becomeIdle();
-  }
-
-  async #send(kernel: Kernel, run: KernelRun): Promise<KernelRequest | undefined> {
-    run.begin(kernel);
-    this.#raw?.aim(run);
-    const { silent = false } = run.request;
-    try {
-      const code = (await kernel.kind.translate?.(run.request.code)) ?? run.request.code;
-      return kernel.execute(code, { silent, allowStdin: run.takesInput }, (said) => run.hear(said));
-    } catch (error) {
-      run.finish({ cause: "lost", message: messageOf(error) });
-      return undefined;
-    }
-  }
-
-  /** How a run ended of which the first fact is known: it is finished, its kernel died, or it is to stop. */
-  async #conclude(
-    kernel: Kernel,
-    run: KernelRun,
-    request: KernelRequest,
-    interruption: Interruption,
-  ): Promise<RunEnd> {
-    const { stop } = run;
-    if (stop && !request.isFinished && !kernel.death) await this.#interrupt(interruption);
-    if (request.isFinished) await this.#raw?.flush();
-    else this.#tellDeath(kernel, run);
-    if (stop) return stop;
-    if (request.isFinished) return endOf(run, await request.finished, interruption);
-    if (this.#sentences.has(kernel) || !kernel.death) return { cause: "cancelled", reason: "requested" };
-    return kernel.death.end;
-  }
-
-  async #interrupt(interruption: Interruption): Promise<"interrupted" | "restarted" | "died"> {
-    const how = await interruption.outcome();
-    if (how !== "stubborn") return how;
-    const seconds = this.#options.interruptGraceMs / 1000;
+    const { interruptGraceMs } = this.#options;
+    const seconds = interruptGraceMs / 1000;
     const message = `The kernel did not stop within ${seconds} s of an interrupt and was restarted: its variables are lost`;
-    await this.#replace({ name: "KernelRestarted", message });
-    return "restarted";
-  }
-
-  #tellDeath(kernel: Kernel, run: KernelRun): void {
-    const how = kernel.death ? describeDeath(kernel.death.end) : "was ended";
-    const { name, message } = this.#sentences.get(kernel) ?? {
-      name: "KernelDied",
-      message: `The kernel ${how} during this run: its variables are lost`,
-    };
-    run.fail(name, message);
+    const turn = new Turn(run, {
+      kernel,
+      raw: this.#raw,
+      interruptGraceMs,
+      sentence: () => this.#sentences.get(kernel),
+      replace: () => this.#replace({ name: "KernelRestarted", message }),
+    });
+    this.#turn = turn;
+    const end = await turn.take();
+    // A fresh kernel may have begun with the next run already.
+    if (this.#turn === turn) {
+      this.#turn = undefined;
+      if (this.#state === "busy") this.#state = "idle";
+    }
+    run.finish(end);
   }
 
   /** Once, however many ask for it at the same time. */
@@ -285,12 +238,6 @@ export class KernelContext implements AsyncDisposable {
     void this.#work();
   }
 
-  #becomeIdle(): void {
-    this.#run = undefined;
-    this.#interruption = undefined;
-    if (this.#state === "busy") this.#state = "idle";
-  }
-
   #bury(end: RunEnd): void {
     if (this.#death) return;
     this.#death = end;
@@ -318,26 +265,6 @@ export class KernelContext implements AsyncDisposable {
   }
 }
 
-/** As `describeEnd`, after the name of what died. */
-function describeDeath(end: RunEnd): string {
-  return end.cause === "exited" || end.cause === "could_not_start"
-    ? describeEnd(end)
-    : `was ${describeEnd(end)}`;
-}
-
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** How a run ended that the kernel is through with. */
-function endOf(run: KernelRun, said: KernelMessage | "lost", { isMade }: Interruption): RunEnd {
-  const reply = said !== "lost" && said.type === "execute_reply" ? said : undefined;
-  if (reply?.status === "ok") return { cause: "exited", code: 0 };
-  if (reply?.status === "error" && !run.hasFailed)
-    run.fail(reply.failure.name, reply.failure.message, reply.failure.traceback);
-  // ipykernel does not reply when it is interrupted in the moment before or after the user's code.
-  if (reply === undefined && isMade && !run.hasFailed)
-    run.fail("Interrupted", "The kernel was interrupted when it had not quite begun or was almost done");
-  if (run.hasFailed || reply?.status === "error") return { cause: "exited", code: 1 };
-  return { cause: "lost", message: "the kernel is idle again and has not said how the code ended" };
 }

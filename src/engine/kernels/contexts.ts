@@ -3,7 +3,7 @@ import { EngineError } from "../error.ts";
 import type { RunLimits } from "../process/containment.ts";
 import { KernelContext } from "./context.ts";
 import type { KernelKind } from "./kernel-kind.ts";
-import type { KernelRunOptions } from "./kernel-run.ts";
+import type { KernelRun, KernelRunOptions } from "./kernel-run.ts";
 import type { KernelSpec } from "./kernelspecs.ts";
 import type { KernelPlace } from "./launch.ts";
 import type { KernelPool } from "./pool.ts";
@@ -24,6 +24,8 @@ export interface ContextsOptions {
   readonly directory: (cwd: string | undefined) => string;
   /** What every kernel gets, just now. */
   readonly environment: () => Environment;
+  /** Told of every run that a context has taken on. */
+  readonly onRun: (run: KernelRun) => void;
   /** Ended with the contexts. */
   readonly pool: KernelPool;
 }
@@ -157,6 +159,7 @@ export class KernelContexts implements AsyncDisposable {
       queueLength: this.#options.queueLength,
       interruptGraceMs: this.#options.interruptGraceMs,
       onActivity: () => this.#expireLater(context),
+      onRun: this.#options.onRun,
     });
     return context;
   }

@@ -44,7 +44,8 @@ export class Interruption {
     this.#isMade = true;
     // Twice: between system(3) and the start of its program, for example, a signal goes lost.
     for (let i = 0; i < TIMES; i++) {
-      this.#kernel.interrupt();
+      // Nor does it help to disturb the question whether the other half of "finished" comes (kernel.ts).
+      if (!this.#request.isHalfFinished) this.#kernel.interrupt();
       const how = await within(this.#graceMs / TIMES, ends);
       if (how) return how;
     }

@@ -37,6 +37,11 @@ export class KernelRequest {
     return this.#isFinished;
   }
 
+  /** Whether the kernel has said one half of "finished": it executes nothing of this any more. */
+  get isHalfFinished(): boolean {
+    return this.#isIdle || this.#reply !== undefined;
+  }
+
   hear(channel: Channel, message: KernelMessage): Promise<void> | undefined {
     const isBusy = message.type === "status" && message.state === "busy";
     // "busy" comes before the kernel heeds interrupts, what it says after that does not.

@@ -11,7 +11,7 @@ import { removeKernelFiles, type Launched } from "./launch.ts";
 /** Requests whose late output is still told to them, such as what a thread prints after its cell has ended. */
 const REMEMBERED_REQUESTS = 32;
 /** A kernel that said one half of "finished" says the other within moments, or was interrupted in between. */
-const ASK_AFTER_MS = 1000;
+const ASK_AFTER_MS = 250;
 /** Between hanging up and the end of its process; a kernel that cleans up takes a while. */
 const HANG_UP_MS = 5000;
 /** What a dying kernel has sent is read within moments. */

@@ -1,6 +1,5 @@
 import { constants, openSync, closeSync, fstatSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { z } from "zod";
 import type { Environment } from "../environment.ts";
 
 /** How a kernel is started, as Jupyter's kernel.json says it (Jupyter client docs, "Making kernels"). */
@@ -31,15 +30,6 @@ export interface KernelspecSearch {
 /** A kernelspec longer than this is none. */
 const LARGEST_SPEC_BYTES = 256 * 1024;
 const SYSTEM_DIRECTORIES = ["/usr/local/share/jupyter", "/usr/share/jupyter"];
-
-const kernelJson = z.looseObject({
-  argv: z.tuple([z.string().min(1)], z.string()),
-  display_name: z.string().optional(),
-  language: z.string().optional(),
-  env: z.record(z.string(), z.string()).default({}),
-  interrupt_mode: z.enum(["signal", "message"]).default("signal"),
-  metadata: z.record(z.string(), z.unknown()).default({}),
-});
 
 /** Every kernel that is installed on this machine, by name; of two with one name the one found first. */
 export function findKernelspecs(search: KernelspecSearch): ReadonlyMap<string, KernelSpec> {
@@ -90,24 +80,48 @@ function readKernelspec(directory: string, { env, prefix, onNotice }: Kernelspec
   try {
     const text = readBriefly(join(directory, "kernel.json"));
     if (text === undefined) return undefined;
-    const { argv, ...rest } = kernelJson.parse(JSON.parse(text));
+    const { argv, ...rest } = parseKernelJson(text);
     const fill = (word: string) =>
       word.replaceAll("{resource_dir}", directory).replaceAll("{prefix}", prefix);
     const name = basename(directory).toLowerCase();
     const [program, ...options] = argv;
     return {
       name,
-      displayName: rest.display_name ?? name,
+      displayName: rest.displayName ?? name,
       language: (rest.language ?? name).toLowerCase(),
       argv: [pythonOf(fill(program), prefix), ...options.map(fill)],
       env: substituted(rest.env, env),
-      interruptMode: rest.interrupt_mode,
+      interruptMode: rest.interruptMode,
       metadata: rest.metadata,
     } satisfies KernelSpec;
   } catch (cause) {
     onNotice("cannot use a kernelspec; it is left out", { directory, cause: String(cause) });
     return undefined;
   }
+}
+
+/** @throws Error with what is wrong. */
+function parseKernelJson(text: string) {
+  const json = JSON.parse(text) as unknown;
+  if (!isRecord(json)) throw new Error("it is no object");
+  const { argv, env = {}, metadata = {}, interrupt_mode: mode = "signal" } = json;
+  if (!Array.isArray(argv) || argv.length === 0 || !argv.every((word) => typeof word === "string"))
+    throw new Error("argv is no list of words");
+  if (!isRecord(env) || !Object.values(env).every((value) => typeof value === "string"))
+    throw new Error("env is no object of texts");
+  if (mode !== "signal" && mode !== "message") throw new Error(`interrupt_mode is ${JSON.stringify(mode)}`);
+  return {
+    argv: argv as [string, ...string[]], // Looked at above.
+    env: env as Environment, // Likewise.
+    metadata: isRecord(metadata) ? metadata : {},
+    interruptMode: mode,
+    displayName: typeof json["display_name"] === "string" ? json["display_name"] : undefined,
+    language: typeof json["language"] === "string" ? json["language"] : undefined,
+  } as const;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A kernelspec that says just `python` means the Python whose Jupyter reads it. */

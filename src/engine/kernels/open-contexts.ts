@@ -4,6 +4,7 @@ import type { JournalOptions } from "../process/journal.ts";
 import { KernelContexts } from "./contexts.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import { findKind, listKernels, type KernelSearch } from "./kernel-languages.ts";
+import type { KernelRun } from "./kernel-run.ts";
 import type { LaunchContext } from "./launch.ts";
 import { KernelPool } from "./pool.ts";
 import { startKernel } from "./start-kernel.ts";
@@ -39,6 +40,7 @@ export interface ContextsPlace extends LaunchContext {
   readonly programs: KernelSearch["programs"];
   readonly environment: () => Environment;
   readonly directory: (cwd: string | undefined) => string;
+  readonly onRun: (run: KernelRun) => void;
   readonly onNotice: (notice: string, details?: Readonly<Record<string, unknown>>) => void;
 }
 

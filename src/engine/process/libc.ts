@@ -47,6 +47,8 @@ const MFD_CLOEXEC = 1;
 /** "Relative to the working directory", which an absolute path is not. */
 const AT_FDCWD = -100;
 const AT_SYMLINK_FOLLOW = 0x400;
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
 
 const SYMBOLS = {
   pipe2: { args: ["ptr", "i32"], returns: "i32" },
@@ -64,6 +66,8 @@ const SYMBOLS = {
   inotify_init1: { args: ["i32"], returns: "i32" },
   inotify_add_watch: { args: ["i32", "ptr", "u32"], returns: "i32" },
   inotify_rm_watch: { args: ["i32", "i32"], returns: "i32" },
+  mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
+  umount2: { args: ["ptr", "i32"], returns: "i32" },
   __errno_location: { args: [], returns: "ptr" },
   syscall: { args: ["i64", "i64", "i64", "i64", "i64"], returns: "i64" },
 } as const;
@@ -173,6 +177,28 @@ export function createMemoryFile(bytes: Uint8Array): number {
 /** Bytes of a page of memory: 4096, but 16 or 64 KiB on some arm64 machines. */
 export function pageBytes(): number {
   return libc().getpagesize();
+}
+
+/**
+ * Mounts an overlay (overlayfs) at a directory. Not with mount(8), which could not be started any more while the
+ * daemon shuts down.
+ * @returns The kernel's reason for refusing, such as EPERM; undefined when it is mounted.
+ */
+export function mountOverlayAt(directory: string, options: string): string | undefined {
+  const [type, target, data] = ["overlay", directory, options].map((text) =>
+    new TextEncoder().encode(`${text}\0`),
+  );
+  if (type === undefined || target === undefined || data === undefined) return "EINVAL";
+  if (libc().mount(ptr(type), ptr(target), ptr(type), 0n, ptr(data)) === 0) return undefined;
+  const location = libc().__errno_location();
+  const number = location === null ? 0 : read.i32(location, 0);
+  return Object.entries(constants.errno).find(([, known]) => known === number)?.[0] ?? `error ${number}`;
+}
+
+/** Takes a mount away from its path at once, whoever still works in it. */
+export function unmountAt(directory: string): boolean {
+  const target = new TextEncoder().encode(`${directory}\0`);
+  return libc().umount2(ptr(target), MNT_DETACH | UMOUNT_NOFOLLOW) === 0;
 }
 
 /** Gives an open file without a name a new one; false when that cannot be done there. */

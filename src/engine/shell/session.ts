@@ -16,6 +16,8 @@ export interface ShellSessionOptions extends Pick<ShellStart, "start" | "program
   readonly killGraceMs: number;
   /** Told whenever the session begins or ends to be idle. */
   readonly onIdle: (isIdle: boolean) => void;
+  /** Told of every command that has been taken on. */
+  readonly onRun: (run: ShellRun) => void;
 }
 
 /** Commands that wait for their turn. */
@@ -80,6 +82,7 @@ export class ShellSession implements AsyncDisposable {
       throw new EngineError("busy", `Cannot run in session ${this.id}: ${MOST_QUEUED} commands wait already`);
     const run: ShellRun = new ShellRun(command, this.#options.journal, () => this.#stop(run));
     this.#queue.push(run);
+    this.#options.onRun(run);
     this.#worker ??= this.#work().finally(() => (this.#worker = undefined));
     return run;
   }

@@ -7,6 +7,7 @@ import { RUN_ID_VARIABLE } from "../process/process-group.ts";
 import type { RunTable } from "../runs.ts";
 import type { RunUser } from "../user.ts";
 import { ShellSession } from "./session.ts";
+import type { ShellRun } from "./shell-run.ts";
 import { ShellFiles } from "./shell-files.ts";
 
 export interface ShellSettings {
@@ -25,6 +26,8 @@ export interface ShellSessionsOptions extends ShellSettings {
   /** Where bash is, in the PATH of a session; undefined: nowhere. */
   readonly findBash: () => string | undefined;
   readonly environment: () => Environment;
+  /** Told of every command that a session has taken on. */
+  readonly onRun: (run: ShellRun) => void;
   readonly onNotice: (notice: string, details?: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -68,6 +71,7 @@ export class ShellSessions implements AsyncDisposable {
       files: new ShellFiles(join(directory, `shell-${id}`), user),
       start: (spec) => this.#start({ cwd, env }, spec),
       onIdle: (isIdle) => this.#expire(session, isIdle),
+      onRun: this.#options.onRun,
     });
     this.#sessions.set(id, session);
     try {

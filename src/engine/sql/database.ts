@@ -12,6 +12,8 @@ export interface DatabaseOptions {
   /** mysql://user:password@host:port/database; undefined: there is none. */
   readonly sqlUrl: string | undefined;
   readonly journal: JournalOptions;
+  /** Told of every statement; gives it back. */
+  readonly onRun: (run: QueryRun) => QueryRun;
 }
 
 /** The MySQL-compatible server that SQL is run on; connected to at first use, and again when it was lost. */
@@ -25,13 +27,13 @@ export class Database implements AsyncDisposable {
 
   /** @throws EngineError `unsupported` when no server is named. */
   run(statement: string): QueryRun {
-    const { sqlUrl, journal } = this.#options;
+    const { sqlUrl, journal, onRun } = this.#options;
     if (sqlUrl === undefined)
       throw new EngineError(
         "unsupported",
         "Cannot run SQL: no server is named. Name a MySQL-compatible one in SANDERLING_SQL_URL",
       );
-    return new QueryRun(journal, () => this.#ask(this.#connect(sqlUrl), statement));
+    return onRun(new QueryRun(journal, () => this.#ask(this.#connect(sqlUrl), statement)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -54,7 +56,7 @@ export class Database implements AsyncDisposable {
   async #ask(client: Bun.SQL, statement: string): Promise<Table> {
     const isQuery = /^\s*\(?\s*(?:select|show|with|describe|desc|explain|values|table)\b/i.test(statement);
     try {
-      const answer: unknown = await client.unsafe(statement);
+      const answer: unknown = await client.unsafe(statement).simple();
       return isQuery ? tableOf(answer) : { columns: ["affected_rows"], rows: [[affected(answer)]] };
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);

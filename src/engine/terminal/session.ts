@@ -1,10 +1,11 @@
 import { EngineError } from "../error.ts";
 import type { RunLimits } from "../process/containment.ts";
-import { INPUT_CAPACITY } from "../process/input-pipe.ts";
+import { INPUT_CAPACITY, type InputPipe } from "../process/input-pipe.ts";
 import type { TerminalSize } from "../process/libc.ts";
 import type { ProcessRun, ProcessRunSpec } from "../process/process-run.ts";
 import type { RunEnd, SignalName, Stream } from "../run.ts";
-import { Attachment, type Life, type Role } from "./attachment.ts";
+import type { Attachment, Life, Role } from "./attachment.ts";
+import { Audience, type AttachOptions } from "./audience.ts";
 import { Recording, type RecordingOptions } from "./recording.ts";
 import { TerminalLog } from "./terminal-log.ts";
 
@@ -50,12 +51,11 @@ export class TerminalSession implements AsyncDisposable {
   readonly createdAt = new Date();
   readonly #options: SessionOptions;
   readonly #log: TerminalLog;
-  readonly #attachments = new Set<Attachment>();
+  readonly #audience: Audience;
   #size: TerminalSize;
   /** The last start. */
   #last: Started | undefined;
   #starting: Promise<void> | undefined;
-  #holder: Attachment | undefined;
   #recording: Recording | undefined;
   #activeMs = performance.now();
   #isClosed = false;
@@ -68,6 +68,7 @@ export class TerminalSession implements AsyncDisposable {
     this.#size = size;
     this.#options = options;
     this.#log = new TerminalLog(options.replayBytes);
+    this.#audience = new Audience(this.#log, () => (this.#activeMs = performance.now()));
   }
 
   get id(): string {
@@ -102,11 +103,11 @@ export class TerminalSession implements AsyncDisposable {
   }
 
   get isHeld(): boolean {
-    return this.#holder !== undefined;
+    return this.#audience.isHeld;
   }
 
   get viewers(): number {
-    return this.#attachments.size - (this.#holder ? 1 : 0);
+    return this.#audience.viewers;
   }
 
   get recording(): Recording | undefined {
@@ -115,7 +116,7 @@ export class TerminalSession implements AsyncDisposable {
 
   /** Milliseconds since anybody was attached or anything was typed or printed. */
   get idleMs(): number {
-    return this.#attachments.size > 0 ? 0 : performance.now() - this.#activeMs;
+    return this.#audience.isEmpty ? performance.now() - this.#activeMs : 0;
   }
 
   /**
@@ -130,20 +131,11 @@ export class TerminalSession implements AsyncDisposable {
 
   /**
    * Attaches a reader to the program that was started last.
-   * @param since Offset of the first byte wanted.
    * @throws EngineError `conflict` when it is held and is not to be taken over, or was never started.
    */
-  attach(
-    role: Role,
-    { since, takeover }: { readonly since: number; readonly takeover: boolean },
-  ): Attachment {
-    if (this.#last === undefined)
-      throw new EngineError("conflict", `Terminal session ${this.id} has not been started`);
-    if (role === "holder") this.#makeWay(takeover);
-    const attachment = new Attachment(role, since, this.#log, this.#last.life, (gone) => this.#left(gone));
-    this.#attachments.add(attachment);
-    if (role === "holder") this.#holder = attachment;
-    return attachment;
+  attach(role: Role, options: AttachOptions): Attachment {
+    if (this.#last) return this.#audience.admit(role, this.#last.life, options);
+    throw new EngineError("conflict", `Terminal session ${this.id} has not been started`);
   }
 
   /**
@@ -152,7 +144,6 @@ export class TerminalSession implements AsyncDisposable {
    */
   async write(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
     this.#activeMs = performance.now();
-    const gone = aborted(signal);
     for (let at = 0; at < bytes.byteLength; at += WRITE_BYTES) {
       const input = this.#last?.run.stdin;
       if (!this.isRunning || input === undefined)
@@ -160,7 +151,7 @@ export class TerminalSession implements AsyncDisposable {
           "conflict",
           `Cannot type: the program of terminal session ${this.id} has ended`,
         );
-      await Promise.race([input.room(), gone]);
+      await roomOf(input, signal);
       if (signal.aborted) return;
       input.write(bytes.subarray(at, at + WRITE_BYTES));
     }
@@ -187,8 +178,8 @@ export class TerminalSession implements AsyncDisposable {
     if (this.#recording?.state === "recording")
       throw new EngineError("conflict", `Terminal session ${this.id} is being recorded`);
     void this.#recording?.[Symbol.asyncDispose]();
-    const { TERM = "", SHELL = "" } = this.facts.env;
-    this.#recording = new Recording(this.#size, { TERM, SHELL }, this.#options.recording);
+    const { TERM = "" } = this.facts.env;
+    this.#recording = new Recording(this.#size, { TERM }, this.#options.recording);
     return this.#recording;
   }
 
@@ -226,7 +217,9 @@ export class TerminalSession implements AsyncDisposable {
   #receive(stream: Stream, bytes: Uint8Array): Promise<void> | undefined {
     this.#activeMs = performance.now();
     this.#log.append(stream, bytes);
-    const waits = [this.#recording?.output(bytes), this.#holder?.pace()].filter((wait) => wait !== undefined);
+    const waits = [this.#recording?.output(bytes), this.#audience.pace()].filter(
+      (wait) => wait !== undefined,
+    );
     return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
   }
 
@@ -236,21 +229,6 @@ export class TerminalSession implements AsyncDisposable {
     this.#log.wake();
     void run[Symbol.asyncDispose]();
   }
-
-  #makeWay(takeover: boolean): void {
-    if (this.#holder === undefined) return;
-    if (!takeover)
-      throw new EngineError("conflict", `Terminal session ${this.id} is held by another connection`, {
-        details: { held: true },
-      });
-    this.#holder.detach("taken_over");
-  }
-
-  #left(attachment: Attachment): void {
-    this.#attachments.delete(attachment);
-    if (this.#holder === attachment) this.#holder = undefined;
-    this.#activeMs = performance.now();
-  }
 }
 
 async function startFailure(run: ProcessRun, program: string): Promise<EngineError> {
@@ -259,9 +237,13 @@ async function startFailure(run: ProcessRun, program: string): Promise<EngineErr
   return new EngineError("invalid", `Cannot start a terminal session: ${reason}`);
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+/** Settles when the program's input has room, or the signal aborts. */
+async function roomOf(input: InputPipe, signal: AbortSignal): Promise<void> {
+  // The usual case: a key a time, for weeks, must leave nothing behind at the signal.
+  if (input.waitingBytes <= INPUT_CAPACITY / 2 || signal.aborted) return;
+  const { promise: gone, resolve }: PromiseWithResolvers<void> = Promise.withResolvers();
+  const abort = () => resolve();
+  signal.addEventListener("abort", abort, { once: true });
+  await Promise.race([input.room(), gone]);
+  signal.removeEventListener("abort", abort);
 }

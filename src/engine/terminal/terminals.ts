@@ -2,7 +2,7 @@ import { EngineError } from "../error.ts";
 import type { TerminalSize } from "../process/libc.ts";
 import type { RunLimits } from "../process/containment.ts";
 import type { JournalOptions } from "../process/journal.ts";
-import type { ProcessRunSpec } from "../process/process-run.ts";
+import type { ProcessRun, ProcessRunSpec } from "../process/process-run.ts";
 import type { RunId } from "../run.ts";
 import type { RunTable } from "../runs.ts";
 import { TerminalSession, type SessionFacts, type SessionOptions } from "./session.ts";
@@ -21,6 +21,8 @@ export interface TerminalOptions {
 export interface TerminalSurroundings {
   readonly runs: RunTable;
   readonly journal: JournalOptions;
+  /** Told of every program that a session starts; gives it back. */
+  readonly onRun: (run: ProcessRun) => ProcessRun;
   readonly place: (
     id: RunId,
     request: Pick<SessionFacts, "cwd" | "env" | "limits">,
@@ -49,19 +51,21 @@ export class Terminals implements AsyncDisposable {
   readonly #sessions = new Map<string, TerminalSession>();
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
 
-  constructor(options: TerminalOptions, { runs, journal, place }: TerminalSurroundings) {
+  constructor(options: TerminalOptions, { runs, journal, place, onRun }: TerminalSurroundings) {
     this.#options = options;
     this.#sessionOptions = {
       replayBytes: options.terminalReplayBytes,
       recording: { ...journal, mostBytes: options.terminalRecordingBytes },
       launch: ({ cwd, env, limits, ...spec }) =>
-        runs.startService((id) =>
-          Promise.resolve({
-            ...place(id, { cwd, env, limits }),
-            stdin: { open: new Uint8Array(0) },
-            ...spec,
-          }),
-        ),
+        runs
+          .startService((id) =>
+            Promise.resolve({
+              ...place(id, { cwd, env, limits }),
+              stdin: { open: new Uint8Array(0) },
+              ...spec,
+            }),
+          )
+          .then(onRun),
     };
   }
 

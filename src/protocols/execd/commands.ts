@@ -60,6 +60,7 @@ export async function startCommand(body: CommandBody, context: ExecdContext): Pr
     env,
     identity: body.uid == null ? undefined : { uid: body.uid, gid: body.gid ?? undefined },
     timeoutMs: body.timeout == null || body.timeout === 0 ? undefined : body.timeout,
+    kind: body.background === true ? "background" : "command",
   });
   const isBackground = body.background === true;
   return engine.executions.add(run, {

@@ -8,11 +8,11 @@ export const AGENT_NAME = "Sanderling VM Agent";
 const FEATURES = {
   code_execution: true,
   file_operations: true,
-  terminal_access: false,
+  terminal_access: true,
   websocket_streaming: false,
-  rich_output: false,
+  rich_output: true,
   background_jobs: true,
-  ipython_kernel: false,
+  ipython_kernel: true,
   system_metrics: true,
 } as const;
 

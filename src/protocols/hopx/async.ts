@@ -38,7 +38,7 @@ export const asyncRoutes = [
       engine.webhooks.register(id, target);
       try {
         const place = toRunRequest(body, body.timeout ?? DEFAULT_SECONDS);
-        const run = await engine.startCode({ ...place, language, code: body.code });
+        const run = await engine.startCode({ ...place, kind: "background", language, code: body.code });
         request.note({ runId: run.id });
         const result = resultBody(id, run, maxOutputBytes);
         engine.background.add(run, codeFacts(language.id, body.code), { executionId: id, told: result });

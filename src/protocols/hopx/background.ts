@@ -87,6 +87,7 @@ function toBackgroundRequest(body: Omit<Body, "command" | "args">) {
   return {
     ...toRunRequest(body, body.timeout ?? DEFAULT_SECONDS),
     keepStdinOpen: body.stdin_open ?? false,
+    kind: "background" as const,
   };
 }
 

@@ -23,7 +23,7 @@ import { anyObject } from "./schema.ts";
 /** Windows, applications and the clipboard (contracts/hopx-agent.md, 11.1). */
 
 const LAUNCH_SECONDS = 20;
-const FOCUS_MS = 1000;
+const SETTLED = { quietMs: 50, timeoutMs: 1000 };
 const TEXT = "text/plain";
 
 export function describeWindow(window: WindowFacts): z.output<typeof windowFacts> {
@@ -130,14 +130,19 @@ async function launch(
   const over = AbortSignal.any([request.signal, endSignal(run.outcome)]);
   const timeoutMs = (body.timeout ?? LAUNCH_SECONDS) * 1000;
   const found = await session.windows.waitFor((one) => !before.has(windowKey(one)), timeoutMs, over);
-  // A window has the keys a moment after it is there; whoever types next wants that.
-  const ready =
-    found && (await session.windows.waitFor(({ id, isFocused }) => id === found.id && isFocused, FOCUS_MS));
+  if (found) await settle(session, found);
   return {
     ...started,
-    window: found ? describeWindow(ready ?? found) : null,
+    window: found ? describeWindow(await session.windows.get(found.id)) : null,
     ...(run.ended ? { ended: describeEnd(run.ended.end) } : {}),
   };
+}
+
+/** A window has the keys, and something in it, a moment after it is there; whoever types next wants that. */
+async function settle(session: Session, { id }: WindowFacts): Promise<void> {
+  const { waitUntilStable } = await import("../../engine/desktop/screenshot.ts");
+  await session.windows.waitFor((one) => one.id === id && one.isFocused, SETTLED.timeoutMs);
+  await waitUntilStable(session, SETTLED);
 }
 
 /** A line that starts an application and goes on without it has ended well, and its window may still come. */

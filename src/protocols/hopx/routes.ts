@@ -15,6 +15,9 @@ import { answerError } from "./errors.ts";
 import { backgroundRoutes } from "./background.ts";
 import { oneBackgroundRoutes } from "./background-one.ts";
 import { executeRoutes } from "./execute.ts";
+import { ipythonRoutes } from "./ipython.ts";
+import { jupyterRoutes } from "./jupyter.ts";
+import { richRoutes } from "./rich.ts";
 import { answerOnce } from "./once.ts";
 import { fileRoutes } from "./files.ts";
 import { filesMoreRoutes } from "./files-more.ts";
@@ -56,6 +59,9 @@ export function createHopxApi(context: HopxContext, options: HopxOptions): Fetch
 export function hopxRoutes(version: string): readonly Route<HopxContext>[] {
   const api: readonly Route<HopxContext>[] = [
     ...executeRoutes,
+    ...richRoutes,
+    ...ipythonRoutes,
+    ...jupyterRoutes,
     ...asyncRoutes,
     ...backgroundRoutes,
     ...oneBackgroundRoutes,

@@ -5,7 +5,7 @@ import { cachedFields, cacheFields } from "./cache-schema.ts";
 
 const SECONDS_IN_WEEK = 7 * 24 * 60 * 60;
 
-const seconds = z.int().min(1).max(SECONDS_IN_WEEK);
+export const seconds = z.int().min(1).max(SECONDS_IN_WEEK);
 
 /** Beyond the published fields. Unknown names are refused: a limit that is ignored would be worse than none. */
 export const limits = z

@@ -325,6 +325,41 @@ describe.skipIf(!isPossible)("a session", () => {
     30_000,
   );
 
+  test.skipIf(!isRoot)(
+    "leaves no mount behind when the daemon is stopped or killed",
+    async () => {
+      const directory = await mkdtemp(join(daemon.directory, "stopped-"));
+      const mounts = () => spawnSync("grep", [directory, "/proc/self/mountinfo"]).stdout.toString();
+      const start = () => TestDaemon.start({ env: { SANDERLING_DATA_DIR: directory } });
+      const openIn = async (one: TestDaemon) => {
+        const body = JSON.stringify({ workspace: { path: one.workspace, mode: "overlay" } });
+        return (await one.execd("/v1/isolated/session", { method: "POST", body })).status;
+      };
+      {
+        await using stopped = await start();
+        expect(await openIn(stopped)).toBe(201);
+        expect(mounts()).not.toBe("");
+        await stopped.stop();
+        expect(mounts()).toBe("");
+      }
+      await using killed = await start();
+      expect(await openIn(killed)).toBe(201);
+      await killed.stop("SIGKILL");
+      expect(mounts()).not.toBe("");
+      await using next = await start();
+      expect((await next.execd("/v1/isolated/capabilities")).status).toBe(200);
+      expect(mounts()).toBe("");
+    },
+    60_000,
+  );
+
+  test("that cannot be made as asked for is refused with what bubblewrap says", async () => {
+    const workspace = await fresh();
+    const binds = [{ source: workspace, dest: "/no/such/place" }];
+    const answer = await call("POST", "/v1/isolated/session", { workspace: { path: workspace }, binds });
+    expect([answer.status, answer.body["message"]]).toEqual([400, expect.stringContaining("/no") as string]);
+  });
+
   test("confines its file routes to its workspace", async () => {
     const [workspace, outside] = [await fresh(), await fresh()];
     await writeFile(join(outside, "file"), "outside");

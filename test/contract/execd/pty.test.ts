@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { TestDaemon } from "../../support/daemon.ts";
+import { TEST_ACCESS_TOKEN, TestDaemon } from "../../support/daemon.ts";
 import { until } from "../../support/engine.ts";
+import { growthWhile } from "../../support/memory.ts";
 import { makePty, PtyClient } from "../../support/pty-client.ts";
 
 let daemon: TestDaemon;
@@ -287,6 +288,53 @@ test("an offset older than what is kept begins at the oldest, and the frame tell
   expect(late.text.endsWith("\n399999\n400000\n")).toBe(true);
 });
 
+test("a holder that never reads stops neither its program nor a viewer nor a takeover, and costs bounded memory", async () => {
+  const size = 256 * 2 ** 20;
+  const id = await makePty(daemon, {
+    command: `stty raw -echo; read -rsn1 _; head -c ${size} /dev/zero; read -rsn1 _`,
+  });
+  const { hostname, port } = new URL(daemon.execdUrl);
+  const handshake = [
+    `GET /pty/${id}/ws HTTP/1.1`,
+    `Host: ${hostname}`,
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
+    "Sec-WebSocket-Version: 13",
+    `X-EXECD-ACCESS-TOKEN: ${TEST_ACCESS_TOKEN}`,
+  ];
+  const deaf = await Bun.connect({
+    hostname,
+    port: Number(port),
+    socket: {
+      open(socket) {
+        socket.write(`${handshake.join("\r\n")}\r\n\r\n`);
+        // One masked binary frame, channel 0, with a key: it lets the program begin.
+        socket.write(new Uint8Array([0x82, 0x82, 0, 0, 0, 0, 0, 120]));
+        socket.pause();
+      },
+      data: () => undefined,
+    },
+  });
+  // The key itself may have been echoed.
+  const printed = () =>
+    until(
+      async () => {
+        const { output_offset } = (await answer(`/pty/${id}`)).body as { output_offset: number };
+        return output_offset >= size && output_offset;
+      },
+      { deadlineMs: 50_000 },
+    );
+  const { value: end, bytes } = await growthWhile(daemon.child.pid, printed);
+  expect(bytes).toBeLessThan(96 * 2 ** 20);
+  await using second = await open(id, { takeover: "1", since: String(end - 5) });
+  expect((await second.told("connected"))["role"]).toBe("holder");
+  expect(second.output.byteLength).toBe(5);
+  second.type("x");
+  expect((await second.closed).code).toBe(1000);
+  deaf.terminate();
+}, 60_000);
+
 test("a shell that cannot start is told on the connection", async () => {
   const directory = join(daemon.workspace, "soon gone");
   const id = await makePty(daemon, { cwd: directory });
@@ -294,4 +342,15 @@ test("a shell that cannot start is told on the connection", async () => {
   await using client = await open(id);
   const close = await client.closed;
   expect([client.texts[0]?.["code"], close.code]).toEqual(["START_FAILED", 1011]);
+});
+
+test("a daemon that is stopped ends its shells at once and says that it goes away", async () => {
+  await using own = await TestDaemon.start({ env: { SANDERLING_KILL_GRACE_MS: "60000" } });
+  const id = await makePty(own);
+  const client = await PtyClient.open(own, id);
+  client.type("sleep 1000 & nohup sleep 1000 & echo pid=$$\r");
+  const [, pid] = await client.said(/^pid=(\d+)/m);
+  expect(await own.stop()).toBe(0);
+  expect((await client.closed).code).toBe(1001);
+  expect(existsSync(`/proc/${pid ?? ""}`)).toBe(false);
 });

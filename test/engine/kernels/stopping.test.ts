@@ -106,6 +106,25 @@ describe("stopping", () => {
     expect((await execute(context, "1")).end).toEqual(ok);
   });
 
+  test("what is asked during a restart waits for the fresh kernel, one at a time", async () => {
+    await using lab = await openPython({}, { interruptGraceMs: 300 });
+    const { context } = lab;
+    const run = await context.execute({ code: HEEDLESS });
+    await until(() => run.journal.totals.stdout > 0);
+    const interrupted = context.interrupt();
+    await until(() => context.state === "restarting");
+    const asked = await Promise.all(
+      [1, 2].map((i) => context.execute({ code: `import time; time.sleep(0.2); print(${i}, flush=True)` })),
+    );
+    expect(await interrupted).toBe("restarted");
+    await until(() => asked[0]?.journal.totals.stdout === 2);
+    expect((await Promise.all(asked.map((one) => told(one)))).map(({ stdout }) => stdout)).toEqual([
+      "1\n",
+      "2\n",
+    ]);
+    expect(context).toMatchObject({ state: "idle", executions: 3, queued: 0 });
+  });
+
   test("more output than is allowed ends the run and keeps the kernel", async () => {
     await using lab = await openPython({ limits: { outputBytes: 1000 } });
     const done = await execute(lab.context, "while True: print('x' * 100)");

@@ -81,17 +81,18 @@ export class Marshaller {
   }
 
   #number(type: string, value: number): this {
-    if (type === "y") this.#view.setUint8(this.#grow(1), value);
-    else if (type === "u") this.#view.setUint32(this.#grow(4), value, true);
-    else if (type === "i") this.#view.setInt32(this.#grow(4), value, true);
+    // Before the view is looked at: another one takes its place when there is no room.
+    const at = this.#grow(ALIGNMENT[type] ?? 0);
+    if (type === "y") this.#view.setUint8(at, value);
+    else if (type === "u") this.#view.setUint32(at, value, true);
+    else if (type === "i") this.#view.setInt32(at, value, true);
     else throw new TypeError(`Cannot marshal a number as ${type}`);
     return this;
   }
 
   #string(type: string, value: string): this {
     const text = new TextEncoder().encode(value);
-    if (type === "g") this.#view.setUint8(this.#grow(1), text.byteLength);
-    else this.#view.setUint32(this.#grow(4), text.byteLength, true);
+    this.#number(type === "g" ? "y" : "u", text.byteLength);
     const at = this.#grow(text.byteLength + 1);
     this.#bytes.set(text, at);
     return this;

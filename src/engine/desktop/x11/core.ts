@@ -139,6 +139,27 @@ export async function getGeometry(x: XConnection, window: number): Promise<Geome
   };
 }
 
+/**
+ * Where the outermost window around a window is, with its border: the frame that a window manager has put
+ * around it, or the window itself. @throws EngineError `not_found`.
+ */
+export async function getOutline(x: XConnection, window: number): Promise<Rectangle> {
+  let outer = window;
+  for (;;) {
+    const parent = await getParent(x, outer);
+    if (parent === x.facts.root || parent === 0) break;
+    outer = parent;
+  }
+  const reply = await x.ask(new Packet(14).u32(outer));
+  const border = reply.u16(20);
+  return {
+    x: reply.i16(12),
+    y: reply.i16(14),
+    width: reply.u16(16) + 2 * border,
+    height: reply.u16(18) + 2 * border,
+  };
+}
+
 /** Whether a window is on the screen or would be if nothing covered it. @throws EngineError `not_found`. */
 export async function isViewable(x: XConnection, window: number): Promise<boolean> {
   return (await x.ask(new Packet(3).u32(window))).u8(26) === 2;

@@ -11,27 +11,24 @@ export class Packet {
   }
 
   u8(...values: readonly number[]): this {
-    for (const value of values) this.#view.setUint8(this.#grow(1), value);
-    return this;
+    return this.#each(1, values, (view, at, value) => view.setUint8(at, value));
   }
 
   u16(...values: readonly number[]): this {
-    for (const value of values) this.#view.setUint16(this.#grow(2), value, true);
-    return this;
+    return this.#each(2, values, (view, at, value) => view.setUint16(at, value, true));
   }
 
   i16(...values: readonly number[]): this {
-    for (const value of values) this.#view.setInt16(this.#grow(2), value, true);
-    return this;
+    return this.#each(2, values, (view, at, value) => view.setInt16(at, value, true));
   }
 
   u32(...values: readonly number[]): this {
-    for (const value of values) this.#view.setUint32(this.#grow(4), value, true);
-    return this;
+    return this.#each(4, values, (view, at, value) => view.setUint32(at, value, true));
   }
 
   bytes(bytes: Uint8Array): this {
-    this.#bytes.set(bytes, this.#grow(bytes.byteLength));
+    const at = this.#grow(bytes.byteLength);
+    this.#bytes.set(bytes, at);
     return this;
   }
 
@@ -48,6 +45,19 @@ export class Packet {
     this.#grow(-this.#length & 3);
     this.#view.setUint16(2, this.#length / 4, true);
     return this.#bytes.subarray(0, this.#length);
+  }
+
+  #each(
+    size: number,
+    values: readonly number[],
+    set: (view: DataView, at: number, value: number) => void,
+  ): this {
+    for (const value of values) {
+      // Before the view is looked at: another one takes its place when there is no room.
+      const at = this.#grow(size);
+      set(this.#view, at, value);
+    }
+    return this;
   }
 
   /** Makes room and gives the offset of it. */
