@@ -111,8 +111,25 @@ def _stays_open(pyplot):
 
 
 def _show_plotly_as_data(plotly_io):
-    if "PLOTLY_RENDERER" not in os.environ:
-        plotly_io.renderers.default = "plotly_mimetype+notebook_connected"
+    """Figures are told as data and as a piece of a page, unless the user chose another renderer."""
+    show = plotly_io.show
+    chosen = plotly_io.renderers.default
+
+    @functools.wraps(show)
+    def show_as_data(fig, *args, **options):
+        is_chosen = "PLOTLY_RENDERER" in os.environ or plotly_io.renderers.default != chosen
+        if is_chosen or args or options or not hasattr(fig, "to_json"):
+            return show(fig, *args, **options)
+        from IPython.display import display
+
+        data = {
+            "application/vnd.plotly.v1+json": json.loads(fig.to_json()),
+            "text/html": fig.to_html(include_plotlyjs="cdn", full_html=False),
+            "text/plain": f"<plotly figure with {len(fig.data)} traces>",
+        }
+        display(data, raw=True)
+
+    plotly_io.show = show_as_data
 
 
 def _table_bundle(value, include=None, exclude=None):

@@ -19,6 +19,7 @@ import (
 
 	"github.com/traefik/yaegi/interp"
 	"github.com/traefik/yaegi/stdlib"
+	"github.com/traefik/yaegi/stdlib/unrestricted"
 )
 
 // A request is a cell to execute, or an interrupt of the one under way.
@@ -82,8 +83,8 @@ func read(requests *json.Decoder, cells chan<- request, interrupts chan<- struct
 func newInterpreter() *interp.Interpreter {
 	interpreter := interp.New(interp.Options{GoPath: os.Getenv("GOPATH"), Env: os.Environ()})
 	must(interpreter.Use(stdlib.Symbols))
-	// The kernel is the user's own process, which may end itself.
-	must(interpreter.Use(interp.Exports{"os/os": {"Exit": reflect.ValueOf(os.Exit)}}))
+	// The kernel is the user's own process: it may end itself and start others.
+	must(interpreter.Use(unrestricted.Symbols))
 	return interpreter
 }
 

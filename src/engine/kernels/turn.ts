@@ -28,6 +28,8 @@ export class Turn {
   readonly run: KernelRun;
   readonly #options: TurnOptions;
   #interruption: Interruption | undefined;
+  /** Settles when the code has been sent, which may have to be translated first. */
+  #sending: Promise<unknown> | undefined;
 
   constructor(run: KernelRun, options: TurnOptions) {
     this.run = run;
@@ -38,7 +40,9 @@ export class Turn {
   async take(): Promise<RunEnd> {
     const { kernel, interruptGraceMs } = this.#options;
     try {
-      const request = await this.#send();
+      const sending = this.#send();
+      this.#sending = sending;
+      const request = await sending;
       const interruption = new Interruption(kernel, request, interruptGraceMs);
       this.#interruption = interruption;
       await Promise.race([request.finished, kernel.died, this.run.stopRequested]);
@@ -50,6 +54,7 @@ export class Turn {
 
   /** Interrupts it; undefined when the kernel has not been given it yet. */
   async interrupt(): Promise<Exclude<InterruptOutcome, "stubborn"> | "restarted" | undefined> {
+    await this.#sending?.catch(() => undefined);
     const how = await this.#interruption?.outcome();
     if (how !== "stubborn") return how;
     await this.#options.replace();
