@@ -15,7 +15,16 @@ import { SessionDirectory } from "./session-directory.ts";
 import { pause } from "./turns.ts";
 import { Windows } from "./windows.ts";
 import { XConnection } from "./x11/connection.ts";
-import { getText, nextEvent, paintRoot, EVENT, getNumbers } from "./x11/core.ts";
+import {
+  createHiddenWindow,
+  destroyWindow,
+  EVENT,
+  getNumbers,
+  getText,
+  nextEvent,
+  paintRoot,
+  sendToRoot,
+} from "./x11/core.ts";
 import { Screens } from "./x11/randr.ts";
 import { FakeInput } from "./x11/xtest.ts";
 import busConfig from "../../../runtimes/desktop/bus.conf.txt" with { type: "text" };
@@ -30,6 +39,7 @@ export interface SessionOptions {
 
 const BACKGROUND = 0x2e3440;
 const LOST_MS = 500;
+const ANSWER_MS = 2000;
 const MANAGER_READY_MS = 10_000;
 /** A helper that ends more often than this in a minute is left alone. */
 const MOST_RESTARTS = 5;
@@ -200,10 +210,25 @@ export class Session implements AsyncDisposable {
         event.code === EVENT.propertyNotify ? true : undefined,
       );
       const [check = 0] = await getNumbers(this.x, this.x.facts.root, "_NET_SUPPORTING_WM_CHECK");
-      if (check !== 0 && (await getText(this.x, check, "_NET_WM_NAME").catch(() => "")) !== "") return;
+      if (check !== 0 && (await getText(this.x, check, "_NET_WM_NAME").catch(() => "")) !== "")
+        return this.#answered();
       await changed;
     }
     this.log.add("session", "the window manager is not ready yet; windows may look odd");
+  }
+
+  /**
+   * It says so before it looks at what happens, and a window that comes in between is not given the keys. So it
+   * is asked for something that it answers only afterwards (EWMH, _NET_REQUEST_FRAME_EXTENTS).
+   */
+  async #answered(): Promise<void> {
+    const window = createHiddenWindow(this.x);
+    const answer = nextEvent(this.x, ANSWER_MS, (event) =>
+      event.code === EVENT.propertyNotify && event.u32(4) === window ? true : undefined,
+    );
+    await sendToRoot(this.x, window, "_NET_REQUEST_FRAME_EXTENTS", []);
+    await answer;
+    destroyWindow(this.x, window);
   }
 }
 

@@ -189,6 +189,10 @@ export function createHiddenWindow(x: XConnection): number {
   return id;
 }
 
+export function destroyWindow(x: XConnection, window: number): void {
+  x.send(new Packet(4).u32(window));
+}
+
 /** Fills the bare screen with one colour, `0xRRGGBB`. */
 export function paintRoot(x: XConnection, color: number): void {
   const BACK_PIXEL = 1 << 1;
