@@ -404,8 +404,10 @@ export class Engine implements AsyncDisposable {
    * end by themselves; the others are asked to end at once, as a service manager asks a service.
    */
   async drain(graceMs: number, hurry: AbortSignal): Promise<void> {
-    const drained = [this.runs.drain(graceMs, hurry), this.contexts.drain(graceMs, hurry)];
+    const parts = [this.runs, this.contexts, this.shells];
+    const drained = parts.map((part) => part.drain(graceMs, hurry));
     this.background.endUnattended();
+    this.executions.endUnattended();
     await Promise.all(drained);
   }
 

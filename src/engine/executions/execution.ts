@@ -43,6 +43,11 @@ export class Execution {
     return ended && new Date(startedAt.getTime() + ended.durationMs);
   }
 
+  /** Whether a client reads it. */
+  get isAttended(): boolean {
+    return this.#readers > 0;
+  }
+
   /** Counts a client that reads it; the last one to leave decides how long it goes on. */
   attend(): Disposable {
     this.#readers++;

@@ -36,6 +36,12 @@ export class Executions implements AsyncDisposable {
     return this.#all.get(id);
   }
 
+  /** Stops what nobody reads: before a shutdown nobody would wait for its end. */
+  endUnattended(): void {
+    for (const { run, isAttended } of this.#all.values())
+      if (!run.hasEnded && !isAttended) void run.cancel("shutdown");
+  }
+
   /** Ends what runs and frees every output. */
   async [Symbol.asyncDispose](): Promise<void> {
     const all = [...this.#all.values()];

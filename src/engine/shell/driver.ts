@@ -49,7 +49,7 @@ export function beginLine(directory: string, earlier: readonly string[]): string
     FUNCTIONS,
     // Runs where the shell ends on its own account, as with `set -e`.
     `trap ${quote(`_sanderling_keep ${quote(`${directory}/exit`)}`)} EXIT`,
-    report("ready 0 0"),
+    readyLine(0),
   ].join("; ");
 }
 
@@ -73,6 +73,11 @@ export function reportLine(sequence: number): string {
 /** Writes down what the shell knows, for the shell that may have to replace it. */
 export function keepLine(file: string, sequence: number): string {
   return `_sanderling_keep ${quote(file)} || :; ${report(`kept ${sequence} 0`)}`;
+}
+
+/** Tells that the shell takes lines. */
+export function readyLine(sequence: number): string {
+  return report(`ready ${sequence} 0`);
 }
 
 function report(text: string): string {

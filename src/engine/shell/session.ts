@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { EngineError } from "../error.ts";
 import type { JournalOptions } from "../process/journal.ts";
 import type { RunEnd } from "../run.ts";
-import { beginLine, commandLine, keepLine, reportLine } from "./driver.ts";
+import { beginLine, commandLine, keepLine, readyLine, reportLine } from "./driver.ts";
 import { killSince, lookBefore, type Before } from "./interruption.ts";
 import type { ShellFiles } from "./shell-files.ts";
 import { ShellRun, type ShellCommand } from "./shell-run.ts";
@@ -20,6 +20,9 @@ export interface ShellSessionOptions extends Pick<ShellStart, "start" | "program
   readonly onRun: (run: ShellRun) => void;
 }
 
+/** How long a shell that was interrupted has to answer, before it is asked again, and how often it is asked. */
+const ANSWER_MS = 250;
+const MOST_QUESTIONS = 20;
 /** Commands that wait for their turn. */
 const MOST_QUEUED = 64;
 
@@ -87,6 +90,16 @@ export class ShellSession implements AsyncDisposable {
     return run;
   }
 
+  /** Takes no new commands, and stops those that have not ended by themselves when it is late. */
+  async drain(late: AbortSignal): Promise<void> {
+    this.#isClosed = true;
+    const runs = [...this.#queue, ...(this.current ? [this.current] : [])];
+    const stop = () => runs.forEach((run) => void run.cancel("shutdown"));
+    if (late.aborted) stop();
+    else late.addEventListener("abort", stop, { once: true });
+    await Promise.all(runs.map((run) => run.outcome));
+  }
+
   /** Ends the command under way, what it started and everything that earlier commands left running. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
@@ -132,6 +145,21 @@ export class ShellSession implements AsyncDisposable {
     shell.say(commandLine(file, run.command.cwd), reportLine(sequence), keepLine(state, sequence));
     await Promise.race([over.promise, shell.ended.then(({ end }) => run.finish(end))]);
     this.#current = undefined;
+    if (run.stop !== undefined && !shell.hasEnded) await this.#settle(shell, sequence);
+  }
+
+  /**
+   * After an interrupt, until the shell has answered a question: one that came late would hit the next command. A
+   * question that the interrupt has swallowed is asked again; a shell that never answers is replaced.
+   */
+  async #settle(shell: Shell, sequence: number): Promise<void> {
+    this.#ready = Promise.withResolvers();
+    const ready = this.#ready.promise.then(() => true);
+    for (let asked = 0; asked < MOST_QUESTIONS && !shell.hasEnded; asked++) {
+      shell.say(readyLine(sequence));
+      if (await settlesWithin(Promise.race([ready, shell.ended]), ANSWER_MS)) return;
+    }
+    await shell[Symbol.asyncDispose]();
   }
 
   async #startShell(): Promise<void> {
@@ -177,6 +205,7 @@ export class ShellSession implements AsyncDisposable {
     const waiting = this.#queue.indexOf(run);
     if (waiting >= 0) {
       this.#queue.splice(waiting, 1);
+      // What is told is why it was stopped.
       run.finish({ cause: "cancelled", reason: "requested" });
       return;
     }
@@ -203,12 +232,16 @@ export class ShellSession implements AsyncDisposable {
   }
 }
 
-async function endsWithin(run: ShellRun, ms: number): Promise<boolean> {
-  const { promise, resolve }: PromiseWithResolvers<void> = Promise.withResolvers();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([run.outcome, promise]);
+function endsWithin(run: ShellRun, ms: number): Promise<boolean> {
+  return settlesWithin(run.outcome, ms);
+}
+
+async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), ms);
+  const isSettled = await Promise.race([promise.then(() => true), late]);
   clearTimeout(timer);
-  return run.hasEnded;
+  return isSettled;
 }
 
 function endOf(status: number): RunEnd {

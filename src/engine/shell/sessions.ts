@@ -42,6 +42,7 @@ export class ShellSessions implements AsyncDisposable {
   readonly #options: ShellSessionsOptions;
   readonly #sessions = new Map<string, ShellSession>();
   readonly #expiries = new Map<string, Timer>();
+  #isClosing = false;
 
   constructor(options: ShellSessionsOptions) {
     this.#options = options;
@@ -54,6 +55,8 @@ export class ShellSessions implements AsyncDisposable {
    */
   async create({ cwd, env }: NewSession): Promise<ShellSession> {
     const { maxSessions, directory, user, journal, killGraceMs } = this.#options;
+    if (this.#isClosing)
+      throw new EngineError("unavailable", "Cannot open a session: the daemon is shutting down");
     if (this.#sessions.size >= maxSessions)
       throw new EngineError(
         "busy",
@@ -101,6 +104,16 @@ export class ShellSessions implements AsyncDisposable {
     if (!this.#sessions.delete(id)) return false;
     await session?.[Symbol.asyncDispose]();
     return true;
+  }
+
+  /**
+   * Takes no new commands and gives those under way `graceMs` to end by themselves before they are cancelled.
+   * @param hurry Aborted when there is no time for that.
+   */
+  async drain(graceMs: number, hurry: AbortSignal): Promise<void> {
+    this.#isClosing = true;
+    const late = AbortSignal.any([AbortSignal.timeout(graceMs), hurry]);
+    await Promise.all(this.list().map((session) => session.drain(late)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

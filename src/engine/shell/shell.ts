@@ -46,7 +46,8 @@ export class Shell implements AsyncDisposable {
     let process: ShellProcess;
     try {
       process = await start({
-        argv: [program, "--norc", "--noprofile", "-i"],
+        // Without line editing, which reads byte by byte and drops what it has read at an interrupt.
+        argv: [program, "--norc", "--noprofile", "--noediting", "-i"],
         stdin: { open: new Uint8Array(0) },
         descriptors: [pipe.writeFd],
         onOutput,

@@ -124,3 +124,24 @@ test("the file of environment variables and those of the other API are in new se
   });
   expect(textsOf(await run(await open(), 'echo "$FROM_FILE $FROM_HOPX"'), "stdout")).toEqual(["file hopx"]);
 });
+
+test("a daemon that is stopped tells those who listen how their runs ended, and waits for nobody else's", async () => {
+  await using stopped = await TestDaemon.start({ env: { SANDERLING_SHUTDOWN_GRACE_MS: "100" } });
+  const post = (path: string, body: object) =>
+    stopped.execd(path, { method: "POST", body: JSON.stringify(body) });
+  const { session_id } = (await (await post("/session", {})).json()) as { session_id: string };
+  await eventsOf(await post("/command", { command: "sleep 1000", background: true }));
+  const streams = [
+    await post(`/session/${session_id}/run`, { command: "echo up; sleep 1000" }),
+    await post("/command", { command: "echo up; sleep 1000" }),
+  ];
+  const told = streams.map(async (stream) => {
+    const events: StreamEvent[] = [];
+    for await (const { event } of framesOf(stream)) events.push(event);
+    return events.at(-1)?.error?.traceback;
+  });
+  const traceback = ["signal: terminated (cancelled (shutdown))"];
+  await until(async () => (await stopped.execd("/ping")).ok);
+  expect(await stopped.stop()).toBe(0);
+  expect(await Promise.all(told)).toEqual([traceback, traceback]);
+});
