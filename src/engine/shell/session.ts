@@ -139,23 +139,26 @@ export class ShellSession implements AsyncDisposable {
     // Nobody is told an end that nobody knows: a shell that could not be started has thrown.
     if (shell?.pid === undefined) return;
     const over: Current["over"] = Promise.withResolvers();
-    this.#current = { run, sequence, before: lookBefore(shell.pid), over };
+    const before = lookBefore(shell.pid);
+    this.#current = { run, sequence, before, over };
     run.begin(shell.pid);
     const state = join(this.#stateDirectory, String(sequence % 2));
     shell.say(commandLine(file, run.command.cwd), reportLine(sequence), keepLine(state, sequence));
     await Promise.race([over.promise, shell.ended.then(({ end }) => run.finish(end))]);
     this.#current = undefined;
-    if (run.stop !== undefined && !shell.hasEnded) await this.#settle(shell, sequence);
+    if (run.stop !== undefined && !shell.hasEnded) await this.#settle(shell, sequence, before);
   }
 
   /**
-   * After an interrupt, until the shell has answered a question: one that came late would hit the next command. A
-   * question that the interrupt has swallowed is asked again; a shell that never answers is replaced.
+   * After an interrupt, until the shell has answered a question: one that came late would hit the next command, and
+   * one that came between the shell's fork and the program leaves that running. What a command that was stopped has
+   * started goes with it. A question that was swallowed is asked again; a shell that never answers is replaced.
    */
-  async #settle(shell: Shell, sequence: number): Promise<void> {
+  async #settle(shell: Shell, sequence: number, before: Before): Promise<void> {
     this.#ready = Promise.withResolvers();
     const ready = this.#ready.promise.then(() => true);
     for (let asked = 0; asked < MOST_QUESTIONS && !shell.hasEnded; asked++) {
+      if (shell.pid !== undefined) killSince(shell.pid, before);
       shell.say(readyLine(sequence));
       if (await settlesWithin(Promise.race([ready, shell.ended]), ANSWER_MS)) return;
     }
