@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { TestDaemon } from "../test/support/daemon.ts";
 import { archiveRows } from "./archives.ts";
 import { execdBench } from "./execd.ts";
+import { desktopRows } from "./desktop.ts";
 import { fileRows } from "./files.ts";
 import { warmRows } from "./warm.ts";
 import { Floor } from "./floor.ts";
@@ -100,6 +101,7 @@ rows.push(...(await archiveRows(daemon)));
 rows.push(...(await warmRows(Math.min(rounds, 60))));
 rows.push(...(await terminalRows(daemon, rounds)));
 rows.push(...(await streamRows(daemon, rounds)));
+rows.push(...(await desktopRows(daemon, rounds)));
 rows.push(row("memory afterwards", "MiB", [(await residentBytes(daemon.child.pid)) / 2 ** 20]));
 
 print(rows);
