@@ -111,7 +111,7 @@ const TABLE: readonly Cases[] = [
     language: "java",
     print: 'System.out.println("out"); System.err.println("err");',
     value: ["int x = 20;\nx + 22", "42"],
-    error: ['int y = 1;\nInteger.parseInt("no");', "NumberFormatException", /no/],
+    error: ['int y = 1;\nInteger.parseInt("no");', "RuntimeException", /NumberFormatException/],
     doesNotParse: "int x = ;",
     state: ["int a = 40;", "int two() { return 2; }"],
     readState: "System.out.println(a + two());",
