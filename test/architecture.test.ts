@@ -89,10 +89,12 @@ function partOf(path: string): string {
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   main: ["cli", "daemon", "setup", "config", "credentials", "engine", "log", "version", "lib"],
   cli: ["daemon", "setup", "config", "credentials", "engine", "log", "version", "lib"],
-  daemon: ["protocols", "credentials", "config", "engine", "http", "log", "version", "lib"],
+  daemon: ["protocols", "observability", "credentials", "config", "engine", "http", "log", "version", "lib"],
   setup: ["config", "engine", "lib", "outside"],
   credentials: ["config", "lib"],
-  protocols: ["engine", "http", "lib"],
+  // Outside: the scripts of pages that are served as they are.
+  protocols: ["engine", "http", "lib", "outside"],
+  observability: ["engine", "http", "lib"],
   engine: ["lib", "outside"],
   http: ["lib"],
   // Types only: some settings take the engine's own words.
@@ -112,6 +114,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   commander: ["main", "cli"],
   pino: ["log"],
   "pino-pretty": ["log"],
+  "prom-client": ["observability"],
 };
 
 describe("imports", () => {

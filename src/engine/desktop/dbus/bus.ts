@@ -1,4 +1,3 @@
-import type { Socket } from "bun";
 import { EngineError } from "../../error.ts";
 import { Marshaller, Unmarshaller } from "./marshal.ts";
 
@@ -38,7 +37,7 @@ const ANSWER_MS = 3000;
 /** A client of a D-Bus daemon, over its socket file. */
 export class Bus implements Disposable {
   readonly #waiting = new Map<number, Waiting>();
-  #socket: Socket | undefined;
+  #socket: Bun.Socket | undefined;
   #serial = 0;
   #read = Buffer.alloc(0);
   #unsent: Uint8Array[] = [];

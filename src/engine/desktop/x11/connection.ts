@@ -1,4 +1,3 @@
-import type { Socket } from "bun";
 import { EngineError } from "../../error.ts";
 import { Frame, FrameSplitter } from "./frames.ts";
 import { Packet } from "./packet.ts";
@@ -179,7 +178,7 @@ function toError(frame: Frame): EngineError {
 class Wire implements Disposable {
   onData: (bytes: Uint8Array) => void = () => undefined;
   readonly #closed: PromiseWithResolvers<void> = Promise.withResolvers();
-  #socket: Socket | undefined;
+  #socket: Bun.Socket | undefined;
   #unsent: Uint8Array[] = [];
 
   static async open(path: string): Promise<Wire> {
