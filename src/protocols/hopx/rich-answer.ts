@@ -1,8 +1,8 @@
 import type { KernelRun } from "../../engine/kernels/kernel-run.ts";
 import type { Reply, RequestInfo } from "../../http/route.ts";
 import type { HopxContext } from "./context.ts";
-import { HopxRefusal } from "./errors.ts";
-import { describeRun, timeoutText } from "./result.ts";
+import { describeRun } from "./result.ts";
+import { answerEnd } from "./run-request.ts";
 import { RichOutputs } from "./rich-view.ts";
 
 /** Waits for the end of a run in a kernel and answers with it. A client that goes away stops its run. */
@@ -26,9 +26,7 @@ export async function answerCell(
     ...(rich.count === undefined ? {} : { execution_count: rich.count }),
     ...fields,
   };
-  if (body.success || isClientLibrary) return { status: 200, body };
-  if (end.cause !== "timed_out") return { status: 500, body };
-  throw new HopxRefusal(408, "EXECUTION_TIMEOUT", timeoutText("Execution", end.afterMs), body);
+  return answerEnd(end, body, { what: "Execution", isClientLibrary });
 }
 
 async function gather(run: KernelRun, client: AbortSignal | undefined): Promise<RichOutputs> {

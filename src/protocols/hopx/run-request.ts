@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { RunRequest } from "../../engine/engine.ts";
 import type { RunLimits } from "../../engine/process/containment.ts";
 import type { ProcessRun } from "../../engine/process/process-run.ts";
-import type { RunOutcome } from "../../engine/run.ts";
+import type { RunEnd, RunOutcome } from "../../engine/run.ts";
 import type { Reply, RequestInfo } from "../../http/route.ts";
 import type { HopxContext } from "./context.ts";
 import { HopxRefusal } from "./errors.ts";
@@ -59,9 +59,18 @@ export async function answerRun(
   request.note({ end: outcome.end.cause, runMs: Math.round(outcome.durationMs) });
   const body = { ...(await describeRun(run, outcome, maxOutputBytes)), ...style.fields };
   if (body.success && !("truncated" in body)) await style.keep?.(run, outcome);
-  if (body.success || style.isClientLibrary) return { status: 200, body };
-  if (outcome.end.cause !== "timed_out") return { status: 500, body };
-  throw new HopxRefusal(408, "EXECUTION_TIMEOUT", timeoutText(style.what, outcome.end.afterMs), body);
+  return answerEnd(outcome.end, body, style);
+}
+
+/** The answer that tells how a run ended, in the status that its client expects. */
+export function answerEnd(
+  end: RunEnd,
+  body: Readonly<Record<string, unknown>> & { readonly success: boolean },
+  { what, isClientLibrary }: Pick<AnswerStyle, "what" | "isClientLibrary">,
+): Reply {
+  if (body.success || isClientLibrary) return { status: 200, body };
+  if (end.cause !== "timed_out") return { status: 500, body };
+  throw new HopxRefusal(408, "EXECUTION_TIMEOUT", timeoutText(what, end.afterMs), body);
 }
 
 async function outcomeOf(run: ProcessRun, client: AbortSignal | undefined): Promise<RunOutcome> {
