@@ -104,6 +104,7 @@ async function closingLine(): Promise<string> {
 
 const selected = process.argv.slice(2);
 await must("Setting up the product's own Python", ["bin/sanderling", "setup"]);
+await must("Setting up the kernel of Go", ["bin/sanderling", "setup", "go"]);
 await makeClientPython();
 await makeDesktop();
 await makePrograms();

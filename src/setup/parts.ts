@@ -22,7 +22,8 @@ export const PARTS: readonly Part[] = [
   {
     id: "python",
     title: "Python",
-    brings: "the product's own Python with numpy, pandas, matplotlib, scikit-learn and a kernel",
+    brings:
+      "the product's own Python with numpy, pandas, matplotlib, scikit-learn and the kernels of Python and Java",
     setUp: (context) => setUpPython(context),
   },
   aptPart("javascript", "JavaScript", "Node.js, for JavaScript and TypeScript", "nodejs"),
@@ -30,7 +31,7 @@ export const PARTS: readonly Part[] = [
   {
     id: "go",
     title: "Go",
-    brings: "the Go toolchain, with the standard library compiled once",
+    brings: "the Go toolchain, with the standard library compiled once, and the kernel of Go",
     setUp: (context) => setUpGo(["golang-go"], context),
   },
   aptPart("java", "Java", "a JDK, for its compiler and its virtual machine", "default-jdk-headless"),

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { CLIENT_PYTHON, runProgram } from "../../support/clients.ts";
 import { TEST_API_KEY, TestDaemon, type Answer } from "../../support/daemon.ts";
 import { until } from "../../support/engine.ts";
@@ -197,7 +199,8 @@ describe("POST /execute/ipython", () => {
   test("is done once for one idempotency key", async () => {
     await ipython("n = 0");
     const headers = { "Idempotency-Key": "count-once" };
-    for (const _ of [1, 2]) await daemon.post("/execute/ipython", { code: "n += 1; n" }, { headers });
+    const count = () => daemon.post("/execute/ipython", { code: "n += 1; n" }, { headers });
+    expect((await count()).body).toEqual((await count()).body);
     expect((await ipython("n")).body.result).toBe("1");
   });
 });
@@ -213,8 +216,9 @@ describe("/jupyter/sessions", () => {
       language: "python",
     });
     expect(Date.parse(String(mine?.["last_activity"]))).toBeGreaterThan(0);
-    const busy = ipython("while True: pass", { session_id: "mine" });
-    await until(async () => (await session("mine"))?.["execution_state"] === "busy");
+    const busy = ipython("open('begun', 'w').close()\nwhile True: pass", { session_id: "mine" });
+    await until(() => existsSync(join(daemon.workspace, "begun")));
+    expect((await session("mine"))?.["execution_state"]).toBe("busy");
     const { body } = await daemon.post("/jupyter/sessions/mine/interrupt", {});
     expect(body["outcome"]).toBe("interrupted");
     expect((await busy).body.exception?.ename).toBe("KeyboardInterrupt");
