@@ -53,7 +53,7 @@ function serverArgv(number: number, { size }: DesktopHost, files: SessionDirecto
     ...["-geometry", `${size.width}x${size.height}`, "-depth", "24"],
     ...["-auth", files.file("authority"), "-nolisten", "tcp", "-noreset", "-s", "0"],
     // Viewers come through the daemon only, which has the doors.
-    ...["-rfbunixpath", files.file("vnc"), "-rfbport", "-1"],
+    ...["-rfbunixpath", files.socket("vnc"), "-rfbport", "-1"],
     ...["-SecurityTypes", "VncAuth", "-PasswordFile", files.file("password"), "-AlwaysShared"],
     // What is selected with the mouse is nobody's business until it is copied.
     ...["-SendPrimary=0", "-SetPrimary=0"],

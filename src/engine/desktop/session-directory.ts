@@ -8,7 +8,10 @@ const COOKIE_NAME = "MIT-MAGIC-COOKIE-1";
 /** Any host: the file is used on this machine only. */
 const FAMILY_WILD = 0xffff;
 
-/** The files of one session, in a directory that only the user of the runs can enter. */
+/**
+ * The files of one session. The directory is the daemon's own, so that nobody can put a link where the daemon
+ * writes as root; what programs of the session make themselves is in a directory of the user of the runs.
+ */
 export class SessionDirectory implements AsyncDisposable {
   readonly path: string;
   readonly cookie = crypto.getRandomValues(new Uint8Array(COOKIE_BYTES));
@@ -18,8 +21,21 @@ export class SessionDirectory implements AsyncDisposable {
     this.#user = user;
     this.path = mkdtempSync(join(parent, "desktop-"));
     this.write("authority", authorityFile(this.cookie));
-    mkdirSync(this.file("runtime"), { mode: 0o700 });
-    if (user) for (const path of [this.path, this.file("runtime")]) chownSync(path, user.uid, user.gid);
+    const own = this.runtime;
+    mkdirSync(own, { mode: 0o700 });
+    if (!user) return;
+    chownSync(own, user.uid, user.gid);
+    chmodSync(this.path, 0o711);
+  }
+
+  /** The directory of the session's programs. */
+  get runtime(): string {
+    return this.file("runtime");
+  }
+
+  /** Where a program of the session listens. */
+  socket(name: string): string {
+    return join(this.runtime, name);
   }
 
   file(name: string): string {

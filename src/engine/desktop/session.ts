@@ -180,7 +180,7 @@ export class Session implements AsyncDisposable {
   /** Programs find each other by it; those that show their elements start a second one by it. */
   async #startBus(): Promise<void> {
     if (this.host.findProgram("dbus-daemon") === undefined) return;
-    const address = `unix:path=${this.files.file("bus")}`;
+    const address = `unix:path=${this.files.socket("bus")}`;
     const config = this.files.write("bus.conf", busConfig.replace("ADDRESS", address));
     const argv = ["dbus-daemon", "--nofork", "--nopidfile", "--nosyslog", "--print-address=1"] as const;
     await this.keep("dbus-daemon", [...argv, `--config-file=${config}`], () => {
@@ -195,7 +195,7 @@ export class Session implements AsyncDisposable {
     if (!run || !(await hasPrinted(run))) return undefined;
     const { Accessibility } = await import("./accessibility.ts");
     try {
-      return await Accessibility.open(this.files.file("bus"));
+      return await Accessibility.open(this.files.socket("bus"));
     } catch (error) {
       if (!this.#isClosing) this.log.add("session", `applications cannot be listened to: ${String(error)}`);
       return undefined;
@@ -245,9 +245,9 @@ function environmentOf(display: number, files: SessionDirectory): Environment {
   return {
     DISPLAY: `:${display}`,
     XAUTHORITY: files.file("authority"),
-    XDG_RUNTIME_DIR: files.file("runtime"),
+    XDG_RUNTIME_DIR: files.runtime,
     XDG_SESSION_TYPE: "x11",
-    DBUS_SESSION_BUS_ADDRESS: `unix:path=${files.file("bus")}`,
+    DBUS_SESSION_BUS_ADDRESS: `unix:path=${files.socket("bus")}`,
     // Toolkits that show their elements to screen readers only when told that one is there.
     QT_LINUX_ACCESSIBILITY_ALWAYS_ON: "1",
     ACCESSIBILITY_ENABLED: "1",

@@ -95,7 +95,7 @@ export class Vnc implements AsyncDisposable {
     this.#ensurePasswords(session);
     if (this.#viewers.size >= MOST_VIEWERS)
       throw new EngineError("busy", `Cannot look on: ${MOST_VIEWERS} others do, which is the limit`);
-    const socket = connect(session.files.file("vnc"));
+    const socket = connect(session.files.socket("vnc"));
     this.#viewers.add(socket);
     socket.once("close", () => this.#viewers.delete(socket));
     await once(socket, "connect");
