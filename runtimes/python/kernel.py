@@ -18,6 +18,27 @@ def _load(name):
     return module
 
 
+def _printable(value):
+    """With U+FFFD for halves of characters, which no text on the wire can have."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_printable(name): _printable(each) for name, each in value.items()}
+    return [_printable(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def _packing(pack):
+    """Where ipykernel would lose a message, and with it the reply that a client waits for."""
+
+    def pack_any_text(value):
+        try:
+            return pack(value)
+        except UnicodeEncodeError:
+            return pack(_printable(value))
+
+    return pack_any_text
+
+
 def main():
     # This directory is no place for modules of the user's; ipykernel puts the working directory in its place.
     del sys.path[0]
@@ -25,6 +46,7 @@ def main():
 
     app = IPKernelApp.instance()
     app.initialize()
+    app.session.pack = _packing(app.session.pack)
     _load("sanderling_display").install(app.shell)
     app.start()
 

@@ -38,7 +38,8 @@ export interface Session {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
+/** Kernels written in Python send bytes that were undecodable to them as they were: U+FFFD in their place. */
+const decoder = new TextDecoder();
 
 /** The frames of a request. */
 export function encodeMessage(session: Session, id: string, type: string, content: JsonObject): Uint8Array[] {
@@ -109,7 +110,7 @@ function parseObject(what: string, bytes: Uint8Array | undefined): JsonObject {
     // Checked on the spot: an object that is not an array has fields by name.
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
   } catch (cause) {
-    throw new MessageError(`the ${what} of a message is not JSON in UTF-8`, { cause });
+    throw new MessageError(`the ${what} of a message is not JSON`, { cause });
   }
   throw new MessageError(`the ${what} of a message is not an object`);
 }

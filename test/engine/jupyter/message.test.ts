@@ -68,6 +68,14 @@ describe("a message", () => {
     expect(decodeMessage(session, frames).parentId).toBe("request");
   });
 
+  test("may have text that is not UTF-8, as kernels send what was undecodable to them", () => {
+    const content = Buffer.concat([frame('{"name":"stdout","text":"a'), Buffer.of(0xff), frame('b"}')]);
+    const head = [HEADER, "{}", "{}"].map(frame);
+    const hmac = new Bun.CryptoHasher("sha256", session.key).update(Buffer.concat([...head, content]));
+    const read = decodeMessage(session, [frame("<IDS|MSG>"), frame(hmac.digest("hex")), ...head, content]);
+    expect(read.content).toEqual({ name: "stdout", text: "a\u{fffd}b" });
+  });
+
   test("of which the content was too large tells so", () => {
     const [delimiter, signature, header, parent, metadata] = encode();
     const frames = [delimiter, signature, header, parent, metadata].map((one) => one ?? frame(""));

@@ -41,6 +41,18 @@ clear_output(wait=True); print("seven")`;
     ]);
   });
 
+  test("tell text that is no Unicode, in output and in errors, with marks in its place", async () => {
+    await using lab = await openPython();
+    const bytes = await execute(lab.context, "print(b'a\\xffb'.decode(errors='surrogateescape'))");
+    expect(bytes.stdout).toBe("a\u{fffd}b\n");
+    const half = await execute(lab.context, "print('a\\ud800b')");
+    expect([half.stdout, half.stderr]).toEqual(["a\u{fffd}b\n", ""]);
+    for (const character of ["\\udcff", "\\ud800"]) {
+      const failed = await execute(lab.context, `raise ValueError('a${character}b')`);
+      expect(only(failed, "failed")).toMatchObject([{ name: "ValueError", message: "a\u{fffd}b" }]);
+    }
+  });
+
   test("are told again from any place, exactly", async () => {
     await using lab = await openPython();
     const code = "for i in range(40): print('line', i, flush=True); display(i)\n1/0";
