@@ -141,7 +141,10 @@ describe("credentials that nobody gave", () => {
     const place = join(directory.path, "data/private");
     const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
     expect(await mode(place)).toBe("700");
-    const files = (await readdir(place)).filter((name) => name !== "journals");
+    const entries = await readdir(place, { withFileTypes: true });
+    for (const entry of entries.filter((each) => each.isDirectory()))
+      expect([entry.name, await mode(join(place, entry.name))]).toEqual([entry.name, "700"]);
+    const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
     for (const name of ["access-token", "api-key", "jwt-secret", "sandbox-id", "url-secret"])
       expect(files).toContain(name);
     for (const name of files) expect([name, await mode(join(place, name))]).toEqual([name, "600"]);

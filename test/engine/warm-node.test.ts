@@ -49,7 +49,7 @@ require("fs").writeFileSync("/dev/stdout", "reopened\\n")`,
   "worker threads": `const { Worker } = require("worker_threads")
 new Worker("require('worker_threads').parentPort.postMessage(process.cwd())", { eval: true }).on("message", console.log)`,
   timers:
-    "setTimeout(() => console.log(2), 5); setImmediate(() => console.log(1)); process.nextTick(() => console.log(0))",
+    "process.nextTick(() => console.log(0)); setImmediate(() => { console.log(1); setTimeout(() => console.log(2), 5); });",
   "memory and limits":
     "console.log(v8 = require('v8').getHeapStatistics().heap_size_limit, process.getuid(), process.umask())",
   "large output": "process.stdout.write('x'.repeat(3_000_000))",
