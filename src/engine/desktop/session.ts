@@ -40,6 +40,7 @@ export interface SessionOptions {
 const BACKGROUND = 0x2e3440;
 const LOST_MS = 500;
 const ANSWER_MS = 2000;
+const ASK_AGAIN_MS = 20;
 const MANAGER_READY_MS = 10_000;
 /** A helper that ends more often than this in a minute is left alone. */
 const MOST_RESTARTS = 5;
@@ -223,11 +224,16 @@ export class Session implements AsyncDisposable {
    */
   async #answered(): Promise<void> {
     const window = createHiddenWindow(this.x);
-    const answer = nextEvent(this.x, ANSWER_MS, (event) =>
-      event.code === EVENT.propertyNotify && event.u32(4) === window ? true : undefined,
-    );
-    await sendToRoot(this.x, window, "_NET_REQUEST_FRAME_EXTENTS", []);
-    await answer;
+    const deadline = performance.now() + ANSWER_MS;
+    let isAnswered = false;
+    // What is sent to it before it looks is lost, so it is asked again.
+    while (!isAnswered && performance.now() < deadline && this.x.isOpen) {
+      const answer = nextEvent(this.x, ASK_AGAIN_MS, (event) =>
+        event.code === EVENT.propertyNotify && event.u32(4) === window ? true : undefined,
+      );
+      await sendToRoot(this.x, window, "_NET_REQUEST_FRAME_EXTENTS", []);
+      isAnswered = (await answer) === true;
+    }
     destroyWindow(this.x, window);
   }
 }

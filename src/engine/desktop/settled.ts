@@ -4,7 +4,7 @@ import { Packet } from "./x11/packet.ts";
 
 const CLIENT_MESSAGE = 33;
 /** A program that does not answer by then is stuck, or cannot be asked. */
-const ANSWER_MS = 1000;
+const ANSWER_MS = 10_000;
 /** For programs that cannot be asked; a terminal reads its keys within a few milliseconds. */
 const UNASKED_MS = 100;
 
