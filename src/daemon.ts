@@ -5,13 +5,16 @@ import { readCredentials, type Credentials } from "./credentials.ts";
 import { Engine } from "./engine/engine.ts";
 import { ENVIRONMENT_FILE_VARIABLE } from "./engine/environment-file.ts";
 import { forbidInspection } from "./engine/process/libc.ts";
+import { BrowserSessions } from "./http/browser-sessions.ts";
 import { listen, type Fetch, type Listener } from "./http/listen.ts";
 import type { RequestRecord } from "./http/dispatch.ts";
+import { openEventStreams } from "./http/event-stream.ts";
 import { RequestStats } from "./http/request-stats.ts";
 import { Tickets } from "./http/tickets.ts";
 import { Tokens } from "./http/tokens.ts";
 import { UrlSigner } from "./http/url-signer.ts";
 import type { Log } from "./log.ts";
+import { Observability } from "./observability/observability.ts";
 import { createExecdApi } from "./protocols/execd/routes.ts";
 import { createHopxApi } from "./protocols/hopx/routes.ts";
 import { VERSION } from "./version.ts";
@@ -26,12 +29,13 @@ export class Daemon implements AsyncDisposable {
     readonly credentials: Credentials,
     readonly tokens: Tokens,
     readonly engine: Engine,
+    readonly observability: Observability,
     readonly hopx: Listener,
     readonly execd: Listener,
   ) {}
 
   /** @throws ConfigError or EngineError when it cannot start as configured; nothing is left open then. */
-  static async start({ settings, inheritedEnvironment }: Config, log: Log): Promise<Daemon> {
+  static async start({ settings, inheritedEnvironment, telemetry }: Config, log: Log): Promise<Daemon> {
     refuseOpenDoor(settings);
     forbidInspection();
     const credentials = readCredentials(settings);
@@ -48,6 +52,15 @@ export class Daemon implements AsyncDisposable {
         onNotice: (notice, details) => log.warn({ ...details }, notice),
       }),
     );
+    const onNotice = (notice: string, details?: object) => log.warn({ ...details }, notice);
+    const streams = () => ({
+      websocket: hopxListener.openSockets + execdListener.openSockets,
+      event_stream: openEventStreams(),
+    });
+    const observability = resources.use(
+      new Observability({ engine, version: VERSION, sandboxId, telemetry, streams, onNotice }),
+    );
+    const { sampler } = observability;
     const urlSigner = new UrlSigner(urlSecret, sandboxId);
     const shared = {
       ...settings,
@@ -61,21 +74,36 @@ export class Daemon implements AsyncDisposable {
     };
     const requests = new RequestStats();
     const hopx = createHopxApi(
-      { ...shared, requests, tickets: new Tickets(), tokenTtlSeconds: TOKEN_TTL_SECONDS },
-      { ...settings, record: recorder("hopx", log, requests) },
+      {
+        ...shared,
+        requests,
+        prometheus: () => observability.prometheus(),
+        tickets: new Tickets(),
+        browserSessions: new BrowserSessions(sandboxId),
+        tokenTtlSeconds: TOKEN_TTL_SECONDS,
+      },
+      { ...settings, sampler, record: recorder("hopx", log, observability, requests) },
     );
     const ownPorts = new Set<number>();
     const execdPort = () => execdListener.port;
     const execd = createExecdApi(
       { ...shared, ownPorts, execdPort },
-      { ...settings, record: recorder("execd", log) },
+      { ...settings, sampler, record: recorder("execd", log, observability) },
     );
     const open = (port: number, fetch: Fetch) =>
       resources.adopt(listen(settings.host, port, fetch), (listener) => listener.close());
     const hopxListener = open(settings.hopxPort, hopx);
     const execdListener = open(settings.execdPort, execd);
     for (const { port } of [hopxListener, execdListener]) ownPorts.add(port);
-    const daemon = new Daemon(settings, credentials, tokens, engine, hopxListener, execdListener);
+    const daemon = new Daemon(
+      settings,
+      credentials,
+      tokens,
+      engine,
+      observability,
+      hopxListener,
+      execdListener,
+    );
     if (settings.desktopAutostart) startDesktop(engine, log);
     // Nothing can fail any more: the daemon owns them now.
     resources.move();
@@ -99,15 +127,25 @@ export class Daemon implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.hopx.close(), this.execd.close()]);
+    // Before the engine, whose figures it exports a last time.
+    await this.observability[Symbol.asyncDispose]();
     await this.engine[Symbol.asyncDispose]();
   }
 }
 
 /** Writes the one log line of each request; a fault of ours with its cause. */
-function recorder(api: string, log: Log, stats?: RequestStats): (record: RequestRecord) => void {
-  return ({ facts, error, ...record }) => {
-    stats?.add({ ...record, facts });
-    const line = { api, ...record, ...facts };
+function recorder(
+  api: string,
+  log: Log,
+  observability: Observability,
+  stats?: RequestStats,
+): (record: RequestRecord) => void {
+  return (record) => {
+    const { requestId, method, route, status, ms, origin, facts, error } = record;
+    stats?.add(record);
+    observability.request(record);
+    const traceId = origin.trace?.traceId;
+    const line = { api, requestId, method, route, status, ms, ...facts, ...(traceId && { traceId }) };
     if (error === undefined) log.info(line, "request");
     else log.error({ ...line, error: explain(error) }, "request failed: a fault of the daemon");
   };

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import type { TelemetrySettings } from "../lib/telemetry-settings.ts";
+import { ConfigError } from "./error.ts";
+import { readTelemetry } from "./telemetry.ts";
 import { findSetting, SETTINGS, type Setting, type Settings } from "./settings.ts";
 
-/** A setting that cannot be used as it was given. */
-export class ConfigError extends Error {
-  override readonly name = "ConfigError";
-}
+export { ConfigError };
 
 /** Where settings come from, strongest first. */
 export interface ConfigSources {
@@ -18,6 +18,8 @@ export interface Config {
   readonly settings: Settings;
   /** The environment that runs inherit: the daemon's own without a single setting. */
   readonly inheritedEnvironment: Readonly<Record<string, string>>;
+  /** From OpenTelemetry's own variables; undefined: nothing is exported. */
+  readonly telemetry: TelemetrySettings | undefined;
 }
 
 const PREFIX = "SANDERLING_";
@@ -50,6 +52,7 @@ export function readConfig({ flags, environment }: ConfigSources): Config {
   return {
     settings: Object.freeze(values) as unknown as Settings,
     inheritedEnvironment: withoutSettings(environment),
+    telemetry: readTelemetry(environment),
   };
 }
 
@@ -130,7 +133,10 @@ function parseFile(path: string): Readonly<Record<string, unknown>> {
 }
 
 /** Variables of ours that are no settings: made by the daemon for its runs, or only used by the launcher. */
-const NO_SETTINGS = [`${PREFIX}CONFIG`, `${PREFIX}RUN_ID`, `${PREFIX}DEFAULT_DATA_DIR`];
+/** The last three are the command line's own (config/client.ts). */
+const NO_SETTINGS = ["CONFIG", "RUN_ID", "DEFAULT_DATA_DIR", "URL", "TOKEN", "TOKEN_FILE"].map(
+  (name) => PREFIX + name,
+);
 
 /** A misspelt setting that is silently ignored would leave its author believing that it is in force. */
 function refuseUnknown(environment: ConfigSources["environment"]): void {
@@ -147,7 +153,9 @@ function refuseUnknown(environment: ConfigSources["environment"]): void {
 function withoutSettings(environment: ConfigSources["environment"]): Record<string, string> {
   const result: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {
-    if (value !== undefined && !name.startsWith(PREFIX)) result[name] = value;
+    // OTEL_* are the daemon's own, may hold credentials, and would make programs report under its name.
+    const isOwn = name.startsWith(PREFIX) || name.startsWith("OTEL_");
+    if (value !== undefined && !isOwn) result[name] = value;
   }
   return result;
 }

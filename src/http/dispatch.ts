@@ -1,12 +1,15 @@
 import { Hono, type Context } from "hono";
 import { cors } from "hono/cors";
 import type { z } from "zod";
+import { withOrigin, type Origin } from "../lib/origin.ts";
+import type { Sampler } from "../lib/trace-context.ts";
 import { readJson } from "./body.ts";
 import { describeIssues, HttpFault } from "./fault.ts";
 import type { HostPolicy } from "./host-policy.ts";
 import { fingerprintOf, keyOf, type KeyedRequest } from "./idempotency-key.ts";
 import type { Fetch } from "./listen.ts";
-import type { Outcome, Reply, RequestInfo, Route, RouteInput } from "./route.ts";
+import { originOf } from "./request-origin.ts";
+import type { Outcome, Reply, RequestInfo, Route, RouteAction, RouteInput } from "./route.ts";
 import { Upgrade, WebSocketConnection, type Upgrader } from "./websocket.ts";
 
 /** One line a request, written when it has been answered. */
@@ -16,13 +19,28 @@ export interface RequestRecord {
   /** The row's path, not the client's, so that lines can be counted. */
   readonly route: string;
   readonly status: number;
+  /** When it came, in milliseconds since 1970, and until it was answered. */
+  readonly startedAt: number;
   readonly ms: number;
+  readonly origin: Origin;
+  /** What it did, where its row does something and its handler was reached. */
+  readonly action?: RequestAction;
   readonly facts: Readonly<Record<string, string | number>>;
   /** A fault of ours, with its cause; the client gets only the request id. */
   readonly error?: unknown;
 }
 
+export interface RequestAction extends Pick<RouteAction, "kind" | "name"> {
+  readonly paths: readonly string[];
+  /** Of the request's body, as declared. */
+  readonly bytes: number | undefined;
+}
+
 export interface Api<Context> {
+  /** A word for logs, figures and the record. */
+  readonly name: string;
+  /** Says which traces are kept; undefined: requests have no place of their own in one, it is only passed on. */
+  readonly sampler: Sampler | undefined;
   readonly routes: readonly Route<Context>[];
   readonly context: Context;
   readonly hosts: HostPolicy;
@@ -84,15 +102,27 @@ export function createApp<Context>(api: Api<Context>): Fetch {
   return (request, upgrade) => app.fetch(request, { upgrade });
 }
 
-async function serve<Context>(
+function serve<Context>(
   api: Api<Context>,
   c: HonoContext,
   path: string,
   find: () => Route<Context>,
 ): Promise<Response> {
+  const startedAt = Date.now();
   const started = performance.now();
   const requestId = requestIdOf(c.req.raw);
-  const facts: Record<string, string | number> = {};
+  const origin = originOf(c.req.raw, { api: api.name, requestId, sampler: api.sampler });
+  const begun = { path, startedAt, started, requestId, origin, facts: {} };
+  return withOrigin(origin, () => serveBegun(api, c, begun, find));
+}
+
+async function serveBegun<Context>(
+  api: Api<Context>,
+  c: HonoContext,
+  begun: Begun,
+  find: () => Route<Context>,
+): Promise<Response> {
+  const { path, startedAt, started, requestId, origin, facts } = begun;
   const request: RequestInfo = {
     id: requestId,
     raw: c.req.raw,
@@ -101,30 +131,52 @@ async function serve<Context>(
   };
   let response: Response;
   let fault: unknown;
+  let act: ((outcome?: Outcome) => RequestAction) | undefined;
+  let action: RequestAction | undefined;
   try {
     api.hosts.check(c.req.raw.headers);
     const route = find();
     await api.authenticate(c.req.raw, route.credential);
-    const reply = await answer(api, route, await readInput(api, c, route), request);
-    if (reply instanceof Upgrade) return upgrade(api, c, reply, { path, started, requestId, facts });
+    const input = await readInput(api, c, route);
+    act = route.action && actionOf(route.action, input, c.req.raw);
+    const reply = await answer(api, route, input, request);
+    action = act?.(reply);
+    if (reply instanceof Upgrade) return upgrade(api, c, reply, begun);
     response = reply instanceof Response ? reply : toResponse(reply);
   } catch (error) {
     const answer = api.answerError(error, c.req.raw, requestId);
     if (answer.isFault) fault = error;
+    action = act?.();
     response = toResponse(answer);
   }
   response.headers.set("X-Request-ID", requestId);
   const ms = Math.round((performance.now() - started) * 100) / 100;
-  const record = { requestId, method: c.req.method, route: path, status: response.status, ms, facts };
-  api.record(fault === undefined ? record : { ...record, error: fault });
+  const { method } = c.req;
+  const record = { requestId, method, route: path, status: response.status, startedAt, ms, origin, facts };
+  api.record({ ...record, ...(action && { action }), ...(fault === undefined ? {} : { error: fault }) });
   return response;
 }
 
 interface Begun {
   readonly path: string;
+  /** Milliseconds since 1970, and on the clock that never jumps. */
+  readonly startedAt: number;
   readonly started: number;
   readonly requestId: string;
-  readonly facts: Readonly<Record<string, string | number>>;
+  readonly origin: Origin;
+  readonly facts: Record<string, string | number>;
+}
+
+/** Reads what it needs before the handler may change it. */
+function actionOf(
+  action: RouteAction,
+  input: RouteInput<unknown, unknown, unknown>,
+  { headers }: Request,
+): (outcome?: Outcome) => RequestAction {
+  const length = headers.get("content-length");
+  const bytes = length === null ? undefined : Number(length);
+  const { kind, name } = action;
+  return (outcome) => ({ kind, name, bytes, paths: action.paths?.(input, outcome) ?? [] });
 }
 
 /** Its log line is written when the connection ends, with its close code and how long it was open. */
@@ -132,7 +184,7 @@ function upgrade<Context>(
   api: Api<Context>,
   c: HonoContext,
   { serve, headers }: Upgrade,
-  { path, started, requestId, facts }: Begun,
+  { path, startedAt, started, requestId, origin, facts }: Begun,
 ): Response {
   const run = async (connection: WebSocketConnection) => {
     const outcome = await serve(connection).then(
@@ -145,10 +197,10 @@ function upgrade<Context>(
     );
     const { code } = await connection.closed;
     const ms = Math.round((performance.now() - started) * 100) / 100;
-    const record = { requestId, method: c.req.method, route: path, status: 101, ms };
+    const record = { requestId, method: c.req.method, route: path, status: 101, startedAt, ms, origin };
     api.record({ ...record, facts: { ...facts, close_code: code }, ...outcome });
   };
-  const connection = new WebSocketConnection((opened) => void run(opened));
+  const connection = new WebSocketConnection((opened) => void withOrigin(origin, () => run(opened)));
   const own = new Headers({ ...headers, "X-Request-ID": requestId });
   if (c.env.upgrade(c.req.raw, connection, own)) return new Response(null);
   throw new HttpFault("upgrade_required", "This route is a WebSocket: send a complete handshake");

@@ -9,6 +9,13 @@ export interface EventStreamOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+let open = 0;
+
+/** Event streams that clients read just now, of every API of this process. */
+export function openEventStreams(): number {
+  return open;
+}
+
 /** Line ends of Unicode, which line-wise clients take for ends of a frame though JSON does not need them escaped. */
 const ODD_LINE_ENDS = /[\u0085\u2028\u2029]/g;
 const HAS_ODD_LINE_END = /[\u0085\u2028\u2029]/;
@@ -39,6 +46,11 @@ export function eventStream(
   options: EventStreamOptions,
 ): Response {
   const encoder = new TextEncoder();
+  open++;
+  const ended = () => {
+    open--;
+    options.ended();
+  };
   let pending: Promise<IteratorResult<string, void>> | undefined;
   const body = new ReadableStream<Uint8Array>(
     {
@@ -54,11 +66,11 @@ export function eventStream(
           controller.enqueue(encoder.encode(next.value));
           return;
         }
-        options.ended();
+        ended();
         controller.close();
       },
       cancel() {
-        options.ended();
+        ended();
         // Takes effect when what it waits for has come; nobody waits for that.
         void Promise.resolve(frames.return());
       },

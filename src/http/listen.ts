@@ -6,6 +6,8 @@ export interface Listener {
   /** For example `http://127.0.0.1:7777`. */
   readonly url: string;
   readonly port: number;
+  /** WebSockets that are open just now. */
+  readonly openSockets: number;
   /** Takes no more connections and waits for the open requests to be answered. */
   drain(): Promise<void>;
   /** Tells every open WebSocket that the daemon is going away (close code 1001). */
@@ -44,6 +46,9 @@ export function listen(hostname: string, port: number, fetch: Fetch): Listener {
     return {
       url: `http://${shown}:${server.port ?? port}`,
       port: server.port ?? port,
+      get openSockets() {
+        return sockets.size;
+      },
       drain: () => server.stop(false),
       closeSockets: () => sockets.forEach((socket) => socket.close(1001, "The daemon is shutting down")),
       close: () => server.stop(true),

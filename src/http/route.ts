@@ -31,6 +31,16 @@ export interface Reply {
 /** What a handler gives: a JSON answer, a raw one (a file, a stream), or the request turned into a WebSocket. */
 export type Outcome = Reply | Response | Upgrade;
 
+/** What a request to a row does to the sandbox, for the record of what was done. */
+export interface RouteAction {
+  /** Of the engine's kinds of actions. */
+  readonly kind: string;
+  /** For example `write`. */
+  readonly name: string;
+  /** The files that it concerns, from its checked input and what was answered. */
+  paths?(input: RouteInput<unknown, unknown, unknown>, outcome: Outcome | undefined): readonly string[];
+}
+
 export interface RouteInput<Params, Query, Body> {
   readonly params: Params;
   readonly query: Query;
@@ -49,6 +59,8 @@ interface RouteFacts {
   readonly responses: Readonly<Record<number, ResponseSpec>>;
   /** A body that the handler reads from the raw request itself; only for the documents. */
   readonly rawBody?: { readonly contentType: string; readonly schema: z.ZodType };
+  /** Absent: it changes nothing, or what it starts is recorded by itself. */
+  readonly action?: RouteAction;
   /** Whether requests may carry an Idempotency-Key; such a row answers with a `Reply`. */
   readonly idempotent?: boolean;
 }

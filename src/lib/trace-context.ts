@@ -40,3 +40,6 @@ export function newTraceId(): string {
 export function newSpanId(): string {
   return randomBytes(8).toString("hex");
 }
+
+/** Decides whether a trace is kept. */
+export type Sampler = (traceId: string, parent: TraceContext | undefined) => boolean;

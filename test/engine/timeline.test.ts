@@ -95,7 +95,7 @@ describe("the record of what was done", () => {
       for await (const batch of timeline.follow(from, leave.signal))
         for (const { id, end } of batch) seen.push(`${id}:${end?.cause ?? ""}`);
     })();
-    timeline.record({ ...entry("a", "command", 2), end: undefined } as TimelineEntry);
+    timeline.record(underWay("a", 2));
     await until(() => seen.length === 1);
     timeline.record(entry("a", "command", 2));
     timeline.record(entry("b", "file", 3));
@@ -126,7 +126,7 @@ describe("the record of what was done", () => {
       new Timeline({ path, retention: { count: 100, ageMs: AGE }, onNotice: () => undefined });
     const first = open();
     first.record(entry("done", "file", 1));
-    first.record({ ...entry("cut", "command", 2), end: undefined } as TimelineEntry);
+    first.record(underWay("cut", 2));
     first[Symbol.dispose]();
     // As if that daemon had been another process.
     const database = new Database(path);
@@ -163,6 +163,10 @@ const START = Date.now() - 60_000;
 
 function entry(id: string, kind: "file" | "command", atMs: number): TimelineEntry {
   return { id, kind, action: "write", startedAt: START + atMs, end: { cause: "done", status: 200 } };
+}
+
+function underWay(id: string, atMs: number): TimelineEntry {
+  return { id, kind: "command", action: "run", startedAt: START + atMs };
 }
 
 async function openTimeline({ count, ageMs = AGE }: { count: number; ageMs?: number }) {

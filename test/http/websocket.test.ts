@@ -29,6 +29,8 @@ function serve(handle: (socket: WebSocketConnection) => Promise<void>) {
     hosts: new HostPolicy({ allowedHosts: [], allowedOrigins: [] }),
     allowedOrigins: [],
     maxBodyBytes: 1024,
+    name: "test",
+    sampler: undefined,
     authenticate: () => undefined,
     once: (_, __, work) => work(),
     readQuery: () => ({}),

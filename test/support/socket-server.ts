@@ -23,6 +23,8 @@ export function serveSocket(handle: (socket: WebSocketConnection, request: Reque
     hosts: new HostPolicy({ allowedHosts: [], allowedOrigins: [] }),
     allowedOrigins: [],
     maxBodyBytes: 1024,
+    name: "test",
+    sampler: undefined,
     authenticate: () => undefined,
     once: (_, __, work) => work(),
     readQuery: () => ({}),

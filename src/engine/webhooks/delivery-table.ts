@@ -125,6 +125,15 @@ export class DeliveryTable {
     return found ?? { count: 0, bytes: 0 };
   }
 
+  /** How many there are in each state. */
+  counts(): Record<string, number> {
+    const none = { waiting: 0, pending: 0, delivered: 0, failed: 0 };
+    const rows = this.#query<{ state: string; count: number }, []>(
+      "SELECT state, count(*) AS count FROM deliveries GROUP BY state",
+    ).all();
+    return { ...none, ...Object.fromEntries(rows.map(({ state, count }) => [state, count])) };
+  }
+
   /** Forgets the oldest of those that are over until the rest is within bounds; the newest always stays. */
   prune({ count, bytes, ageMs }: Retention): void {
     this.#query(

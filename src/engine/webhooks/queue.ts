@@ -102,6 +102,11 @@ export class WebhookQueue implements AsyncDisposable {
     return this.#abandoned.filter((one) => one.headerPrefix === headerPrefix).map(({ id }) => id);
   }
 
+  /** Deliveries by state, of those that are remembered. */
+  counts(): Readonly<Record<string, number>> {
+    return this.#table.counts();
+  }
+
   find(id: string): Delivery | undefined {
     return this.#table.get(id) ?? undefined;
   }

@@ -1,6 +1,7 @@
 import { EngineError, type EngineErrorCode } from "../../engine/error.ts";
 import { HttpFault, type HttpFaultKind } from "../../http/fault.ts";
 import type { Reply } from "../../http/route.ts";
+import { currentOrigin } from "../../lib/origin.ts";
 
 /** Status and code word of everything that can be refused or go wrong. The only place that picks either. */
 interface Answer {
@@ -64,7 +65,13 @@ export function answerError(
     ? `Internal error; quote the request id ${requestId} to whoever runs this daemon`
     : messageOf(error);
   // The clients read `code` and `message`; the reference server answers 401 with `error` alone (1.3).
-  const body = { code, message, ...(status === 401 ? { error: message } : {}) };
+  const trace = currentOrigin()?.trace;
+  const body = {
+    code,
+    message,
+    ...(status === 401 ? { error: message } : {}),
+    ...(trace && { trace_id: trace.traceId }),
+  };
   return { status, body, headers: error instanceof HttpFault ? error.headers : {}, isFault };
 }
 

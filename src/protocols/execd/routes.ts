@@ -2,6 +2,7 @@ import { createApp, type RequestRecord } from "../../http/dispatch.ts";
 import { HostPolicy } from "../../http/host-policy.ts";
 import type { Fetch } from "../../http/listen.ts";
 import type { Route } from "../../http/route.ts";
+import type { Sampler } from "../../lib/trace-context.ts";
 import { authenticate } from "./auth.ts";
 import { codeRoutes } from "./code.ts";
 import { commandRoutes } from "./commands.ts";
@@ -20,6 +21,7 @@ import { proxyRoutes } from "./proxy.ts";
 import { interruptRoutes } from "./interrupt.ts";
 import { ptyRoutes } from "./pty.ts";
 import { readQuery } from "./query.ts";
+import { recorded } from "./recorded.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
 import { sessionRoutes } from "./sessions.ts";
 
@@ -27,6 +29,7 @@ export interface ExecdOptions {
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
   readonly maxBodyBytes: number;
+  readonly sampler: Sampler | undefined;
   record(record: RequestRecord): void;
 }
 
@@ -34,6 +37,7 @@ export interface ExecdOptions {
 export function createExecdApi(context: ExecdContext, options: ExecdOptions): Fetch {
   const app = createApp({
     ...options,
+    name: "execd",
     routes: execdRoutes(),
     context,
     hosts: new HostPolicy(options),
@@ -59,7 +63,7 @@ function withoutLastSlash({ method, url }: Request): Response | undefined {
 }
 
 export function execdRoutes(): readonly Route<ExecdContext>[] {
-  return [
+  return recorded([
     ...healthRoutes,
     ...commandRoutes,
     ...interruptRoutes,
@@ -76,5 +80,5 @@ export function execdRoutes(): readonly Route<ExecdContext>[] {
     ...isolatedRoutes,
     ...isolatedRunRoutes,
     ...isolatedFileRoutes,
-  ];
+  ]);
 }

@@ -1,4 +1,5 @@
 import type { Engine } from "../../engine/engine.ts";
+import type { BrowserSessions } from "../../http/browser-sessions.ts";
 import type { RequestStats } from "../../http/request-stats.ts";
 import type { Tickets } from "../../http/tickets.ts";
 import type { Tokens } from "../../http/tokens.ts";
@@ -11,8 +12,12 @@ export interface HopxContext {
   readonly tokens: Tokens;
   /** Stand-ins for tokens, for browsers. */
   readonly tickets: Tickets;
+  /** Of browsers in which somebody has logged in. */
+  readonly browserSessions: BrowserSessions;
   /** Of this API. */
   readonly requests: RequestStats;
+  /** Every figure of the daemon in Prometheus' text format. */
+  readonly prometheus: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly apiKey: string;
   readonly sandboxId: string;
   readonly version: string;

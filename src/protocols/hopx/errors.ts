@@ -1,6 +1,7 @@
 import { EngineError, type EngineErrorCode } from "../../engine/error.ts";
 import { HttpFault, type HttpFaultKind } from "../../http/fault.ts";
 import type { Reply } from "../../http/route.ts";
+import { currentOrigin } from "../../lib/origin.ts";
 
 /** Status and code word of everything that can be refused or go wrong. The only place that picks either. */
 interface Answer {
@@ -87,6 +88,7 @@ export function answerError(
     ...details,
     path,
     request_id: requestId,
+    ...traceOf(),
     timestamp: new Date().toISOString(),
     ...(retry === undefined ? {} : { retry_after: retry }),
     ...(error instanceof HopxRefusal ? error.fields : {}),
@@ -97,6 +99,12 @@ export function answerError(
     ...(retry === undefined ? {} : { "Retry-After": String(retry) }),
   };
   return { status: answer.status, body, headers, isFault: answer.status === 500 };
+}
+
+/** The trace that a request belongs to, where there is one. */
+function traceOf(): { trace_id: string } | undefined {
+  const trace = currentOrigin()?.trace;
+  return trace && { trace_id: trace.traceId };
 }
 
 /** The words of the codes that mean something else where a file is concerned. */

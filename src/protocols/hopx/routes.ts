@@ -4,10 +4,12 @@ import { HostPolicy } from "../../http/host-policy.ts";
 import { describeApi } from "../../http/openapi.ts";
 import { referenceFiles } from "../../http/reference-page.ts";
 import type { Route } from "../../http/route.ts";
+import type { Sampler } from "../../lib/trace-context.ts";
 import { aboutRoutes, AGENT_NAME } from "./about.ts";
 import { asyncRoutes, deliverLost } from "./async.ts";
 import { authenticate } from "./auth.ts";
 import { route, type Credential, type HopxContext } from "./context.ts";
+import { consoleRoutes } from "./console.ts";
 import { cacheRoutes } from "./cache.ts";
 import { desktopRoutes } from "./desktop.ts";
 import { envRoutes } from "./env.ts";
@@ -23,13 +25,16 @@ import { fileRoutes } from "./files.ts";
 import { filesMoreRoutes } from "./files-more.ts";
 import { killRoutes } from "./kill.ts";
 import { metricsRoutes } from "./metrics.ts";
+import { prometheusRoutes } from "./prometheus.ts";
 import { readQuery } from "./query.ts";
+import { recorded } from "./recorded.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
 import { anyObject } from "./schema.ts";
 import { streamRoutes } from "./stream.ts";
 import { systemProcessRoutes } from "./system-processes.ts";
 import { terminalRoutes } from "./terminal.ts";
 import { terminalSessionRoutes } from "./terminal-sessions.ts";
+import { timelineRoutes } from "./timeline.ts";
 import { ticketRoutes } from "./tickets.ts";
 import { watchRoutes } from "./watch.ts";
 
@@ -37,6 +42,7 @@ export interface HopxOptions {
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
   readonly maxBodyBytes: number;
+  readonly sampler: Sampler | undefined;
   record(record: RequestRecord): void;
 }
 
@@ -45,6 +51,7 @@ export function createHopxApi(context: HopxContext, options: HopxOptions): Fetch
   deliverLost(context.engine.webhooks);
   return createApp({
     ...options,
+    name: "hopx",
     routes: hopxRoutes(context.version),
     context,
     hosts: new HostPolicy(options),
@@ -79,9 +86,12 @@ export function hopxRoutes(version: string): readonly Route<HopxContext>[] {
     ...desktopRoutes,
     ...aboutRoutes(() => endpointsOf(api)),
     ...ticketRoutes(() => api),
+    ...prometheusRoutes,
+    ...timelineRoutes,
     ...sandboxRoutes,
+    ...consoleRoutes,
   ];
-  return [...api, ...documentRoutes(api, version)];
+  return [...recorded(api), ...documentRoutes(api, version)];
 }
 
 /** The OpenAPI document of the API proper, without the routes that serve documents. */
