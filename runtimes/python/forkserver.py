@@ -220,6 +220,9 @@ def _flush():
 
 _main, *_modules = sys.argv[1:]
 _runner = _load(_main)
+if _modules:
+    # Programs that import packages of these show what they make.
+    _runner.load_show().load_tables()
 _serve(_modules)
 _path, _shown, _program = _wait_for_job()
 _reseed()

@@ -5,6 +5,7 @@ Usage: python main.py FILE SHOWN_NAME
 """
 
 import _thread
+import builtins
 import os
 import sys
 
@@ -58,6 +59,85 @@ def _hook_threads():
         sys.modules["threading"].excepthook = _report_in_thread
 
 
+class _Display:
+    """What the program shows beside what it prints. Nothing is loaded for that before there is something to show."""
+
+    _LIBRARIES = ("matplotlib.pyplot", "plotly.io")
+
+    def __init__(self, directory):
+        self._path = os.path.join(directory, "shown.json")
+        self._pid = os.getpid()
+        self._module = None
+        self._waiting = set(self._LIBRARIES)
+        for name in self._LIBRARIES:
+            if name in sys.modules:
+                self._waiting.discard(name)
+                self._load().hook(name, sys.modules[name])
+        sys.meta_path.insert(0, self)
+
+    def find_spec(self, name, _path=None, _target=None):
+        """Called for every import: the libraries are hooked when they have been loaded."""
+        if name not in self._waiting:
+            return None
+        self._waiting.discard(name)
+        return self._load().after_import(name)
+
+    def display(self, *values, **options):
+        """What notebooks have without an import."""
+        self._load().display(*values, **options)
+
+    def finish(self, value):
+        # A process that the program forked comes here too.
+        if os.getpid() != self._pid or (value is None and self._module is None):
+            return
+        try:
+            self._load().finish(value, self._path)
+        except Exception:
+            pass  # The program itself has not failed.
+
+    def _load(self):
+        self._module = load_show()
+        return self._module
+
+
+def load_show():
+    """What shows values; a fork server loads it for those that come after."""
+    module = _loaded.get("show")
+    if module is None:
+        module = type(sys)("_sanderling_show")
+        module.__file__ = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sanderling_show.py")
+        with open(module.__file__, "rb") as file:
+            exec(compile(file.read(), module.__file__, "exec", dont_inherit=True), module.__dict__)
+        _loaded["show"] = module
+    return module
+
+
+_loaded = {}
+
+# ast.PyCF_ONLY_AST; that module is not loaded for a number.
+_ONLY_TREE = 0x400
+# A tree of a larger program takes longer to make than it is worth.
+_LARGEST_TREE = 64 * 1024
+
+
+def _execute(source, shown, scope):
+    """Gives the value of the last line if that is an expression, as a notebook shows it."""
+    if len(source) > _LARGEST_TREE:
+        exec(compile(source, shown, "exec", dont_inherit=True), scope)
+        return None
+    import _ast
+
+    tree = compile(source, shown, "exec", _ONLY_TREE, dont_inherit=True)
+    last = tree.body[-1] if tree.body else None
+    imports = [each.module for each in tree.body if isinstance(each, _ast.ImportFrom)]
+    if not isinstance(last, _ast.Expr) or "__future__" in imports:
+        exec(compile(tree, shown, "exec", dont_inherit=True), scope)
+        return None
+    tree.body.pop()
+    exec(compile(tree, shown, "exec", dont_inherit=True), scope)
+    return eval(compile(_ast.Expression(last.value), shown, "eval", dont_inherit=True), scope)
+
+
 def _run(path, shown):
     with open(path, "rb") as file:
         source = file.read()
@@ -69,8 +149,11 @@ def _run(path, shown):
     sys.argv[:] = [shown]
     sys.path[0] = os.getcwd()
     _hook_threads()
+    display = _Display(os.path.dirname(path))
+    builtins.display = display.display
+    value = None
     try:
-        exec(compile(source, shown, "exec", dont_inherit=True), main.__dict__)
+        value = _execute(source, shown, main.__dict__)
     except SystemExit:
         raise
     except BaseException as error:
@@ -78,6 +161,8 @@ def _run(path, shown):
         # The interpreter still chooses the exit: code 1, or death by SIGINT after a KeyboardInterrupt.
         sys.excepthook = lambda *_: None
         raise
+    finally:
+        display.finish(value)
 
 
 if __name__ == "__main__":

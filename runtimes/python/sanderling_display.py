@@ -111,6 +111,12 @@ def _stays_open(pyplot):
 
 
 def _show_plotly_as_data(plotly_io):
+    from IPython.display import display
+
+    show_plotly_with(plotly_io, lambda data: display(data, raw=True))
+
+
+def show_plotly_with(plotly_io, tell):
     """Figures are told as data and as a piece of a page, unless the user chose another renderer."""
     show = plotly_io.show
     chosen = plotly_io.renderers.default
@@ -120,14 +126,13 @@ def _show_plotly_as_data(plotly_io):
         is_chosen = "PLOTLY_RENDERER" in os.environ or plotly_io.renderers.default != chosen
         if is_chosen or args or options or not hasattr(fig, "to_json"):
             return show(fig, *args, **options)
-        from IPython.display import display
-
-        data = {
-            "application/vnd.plotly.v1+json": json.loads(fig.to_json()),
-            "text/html": fig.to_html(include_plotlyjs="cdn", full_html=False),
-            "text/plain": f"<plotly figure with {len(fig.data)} traces>",
-        }
-        display(data, raw=True)
+        tell(
+            {
+                "application/vnd.plotly.v1+json": json.loads(fig.to_json()),
+                "text/html": fig.to_html(include_plotlyjs="cdn", full_html=False),
+                "text/plain": f"<plotly figure with {len(fig.data)} traces>",
+            }
+        )
 
     plotly_io.show = show_as_data
 

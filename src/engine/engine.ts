@@ -7,6 +7,7 @@ import { findLanguage, LANGUAGES, type Argv, type Language, type LanguageId } fr
 import { findInPath } from "./code/programs.ts";
 import { Scratch } from "./code/runtimes.ts";
 import { findProgram, planScript, removeScript } from "./code/script.ts";
+import { readShown } from "./code/shown.ts";
 import { WarmInterpreters } from "./code/warm/interpreters.ts";
 import { BackgroundProcesses } from "./background/registry.ts";
 import { baseEnvironment, layerEnvironment, type Environment } from "./environment.ts";
@@ -31,7 +32,7 @@ import { openProcessGroupContainment, RUN_ID_VARIABLE } from "./process/process-
 import type { ProcessRun, ProcessRunSpec } from "./process/process-run.ts";
 import { isLivingChild } from "./process/spawn.ts";
 import { stopRun } from "./process/stop-run.ts";
-import type { RunId, SignalName } from "./run.ts";
+import type { RichEvent, RunId, SignalName } from "./run.ts";
 import { RunTable } from "./runs.ts";
 import type { ShellRun } from "./shell/shell-run.ts";
 import { ShellSessions, type ShellSettings } from "./shell/sessions.ts";
@@ -167,6 +168,8 @@ export class Engine implements AsyncDisposable {
   readonly #scratch: Scratch;
   readonly #rules: PathRulesOptions;
   readonly #resources = new AsyncDisposableStack();
+  /** What programs showed, for as long as somebody holds their run. */
+  readonly #shown = new WeakMap<ProcessRun, Promise<readonly RichEvent[]>>();
 
   /** @throws EngineError when the workspace or the data directory cannot be used. */
   constructor(options: EngineOptions) {
@@ -362,7 +365,7 @@ export class Engine implements AsyncDisposable {
         const prepared = await this.warm.take({ ...place, ...program, argv });
         return { ...place, argv, prepared };
       });
-      void run.outcome.then(() => this.#discard(run.id));
+      this.#shown.set(run, this.#takeShown(run));
       const { kind = "code", language, code } = request;
       return this.activity.add(run, { kind, language: language.id, inputBytes: Buffer.byteLength(code) });
     } catch (error) {
@@ -426,6 +429,23 @@ export class Engine implements AsyncDisposable {
     } catch (cause) {
       onNotice("cannot remove what a killed daemon left", { cause: String(cause) });
     }
+  }
+
+  /**
+   * What the program of a run showed beside what it printed, such as figures; once its run has ended. Asked after
+   * that run was let go there is nothing.
+   */
+  async shownBy(run: ProcessRun): Promise<readonly RichEvent[]> {
+    return (await this.#shown.get(run)) ?? [];
+  }
+
+  /** Reads it before the files of the run are removed. */
+  async #takeShown(run: ProcessRun): Promise<readonly RichEvent[]> {
+    await run.outcome;
+    const owner = this.#user?.uid ?? process.getuid?.() ?? 0;
+    const shown = readShown(join(this.#scratch.path, run.id), owner, this.#options.maxDisplayBytes);
+    void this.#discard(run.id);
+    return shown;
   }
 
   /** A survivor may still write there; then the rest goes with the engine. */

@@ -13,6 +13,7 @@ import nodeMain from "../../../runtimes/node/main.cjs" with { type: "text" };
 import pythonForkServer from "../../../runtimes/python/forkserver.py" with { type: "text" };
 import pythonKernel from "../../../runtimes/python/kernel.py" with { type: "text" };
 import pythonDisplay from "../../../runtimes/python/sanderling_display.py" with { type: "text" };
+import pythonShow from "../../../runtimes/python/sanderling_show.py" with { type: "text" };
 import pythonMain from "../../../runtimes/python/main.py" with { type: "text" };
 import { OwnDirectory } from "../own-directory.ts";
 
@@ -22,6 +23,7 @@ const FILES = {
   "python/main.py": pythonMain,
   "python/kernel.py": pythonKernel,
   "python/sanderling_display.py": pythonDisplay,
+  "python/sanderling_show.py": pythonShow,
   "kernel/bash.cjs": bashKernel,
   "kernel/family.cjs": kernelFamily,
   "kernel/go.cjs": goKernel,

@@ -1,8 +1,10 @@
 import { languageNamed } from "../../engine/engine.ts";
 import { answerCached, useCache } from "./cached-run.ts";
 import { route } from "./context.ts";
+import { codeResult } from "./rich-schema.ts";
+import { richFieldsOf } from "./rich-view.ts";
 import { answerRun, toRunRequest } from "./run-request.ts";
-import { commandRequest, commandResult, errorBody, executeRequest, executeResult } from "./schema.ts";
+import { commandRequest, commandResult, errorBody, executeRequest } from "./schema.ts";
 
 const EXECUTE_DEFAULT_SECONDS = 60;
 const EXECUTE_MOST_SECONDS = 300;
@@ -25,10 +27,10 @@ export const executeRoutes = [
     idempotent: true,
     body: executeRequest,
     responses: {
-      200: { description: "The code has run", schema: executeResult },
+      200: { description: "The code has run", schema: codeResult },
       500: {
         description: "The code failed (published form; requests with workdir get 200)",
-        schema: executeResult,
+        schema: codeResult,
       },
       ...refusals,
     },
@@ -47,6 +49,7 @@ export const executeRoutes = [
         what: "Execution",
         isClientLibrary,
         fields: { ...fields, start: run.isWarm ? "warm" : "cold" },
+        show: async (ended) => richFieldsOf(await context.engine.shownBy(ended)),
         keep: cache?.keep,
       });
     },

@@ -68,6 +68,11 @@ export const richFields = {
 
 export const richResult = executeResult.extend(richFields).meta({ id: "RichResult" });
 
+/** What `/execute` answers: these fields are there when the code produced them. */
+export const codeResult = executeResult
+  .extend({ ...richFields, rich_outputs: richFields.rich_outputs.optional() })
+  .meta({ id: "CodeResult" });
+
 export const ipythonResult = richResult
   .extend({ session_id: z.string(), execution_count: z.int().optional() })
   .meta({ id: "IPythonResult" });

@@ -29,6 +29,14 @@ const KINDS: readonly (readonly [type: string, field: string | undefined])[] = [
   ["text/plain", undefined],
 ];
 
+/** The fields of what a program showed; undefined for nothing, because a library fails at an empty value (4.2). */
+export function richFieldsOf(events: readonly RunEvent[]): object | undefined {
+  if (events.length === 0) return undefined;
+  const outputs = new RichOutputs();
+  for (const event of events) outputs.take(event);
+  return outputs.fields();
+}
+
 /** Gathers what one run shows: several outputs in order, as a notebook would have them in the end. */
 export class RichOutputs {
   #outputs: { readonly output: RichOutput; readonly displayId: string | undefined }[] = [];

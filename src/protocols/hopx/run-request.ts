@@ -42,6 +42,8 @@ export interface AnswerStyle {
    */
   readonly isClientLibrary: boolean;
   readonly fields: Readonly<Record<string, unknown>>;
+  /** What else the run told, once it has ended; nothing of it is kept. */
+  readonly show?: ((run: ProcessRun) => Promise<object | undefined>) | undefined;
   /** Takes a run whose answer is a whole success, before what it printed is let go. */
   readonly keep?: ((run: ProcessRun, outcome: RunOutcome) => Promise<void>) | undefined;
 }
@@ -57,8 +59,9 @@ export async function answerRun(
   request.note({ runId: running.id });
   const outcome = await outcomeOf(run, cancelOnDisconnect ? request.signal : undefined);
   request.note({ end: outcome.end.cause, runMs: Math.round(outcome.durationMs) });
-  const body = { ...(await describeRun(run, outcome, maxOutputBytes)), ...style.fields };
-  if (body.success && !("truncated" in body)) await style.keep?.(run, outcome);
+  const shown = await style.show?.(run);
+  const body = { ...(await describeRun(run, outcome, maxOutputBytes)), ...shown, ...style.fields };
+  if (body.success && !("truncated" in body) && shown === undefined) await style.keep?.(run, outcome);
   return answerEnd(outcome.end, body, style);
 }
 

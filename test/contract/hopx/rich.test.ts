@@ -162,6 +162,56 @@ describe("POST /execute/rich", () => {
   });
 });
 
+describe("POST /execute", () => {
+  const run = async (code: string, more: object = {}) => {
+    const { body } = await daemon.post("/execute", { code, workdir: ".", ...more });
+    return body as RichAnswer;
+  };
+
+  test("tells figures that are open or shown, each once", async () => {
+    const body = await run(
+      "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nplt.bar([1], [2])\nplt.savefig('bar.png')",
+    );
+    expect(body.rich_outputs.map(({ metadata }) => metadata.source)).toEqual([
+      "display",
+      "saved_figure",
+      "display",
+    ]);
+    expect(body.png).toMatch(PNG);
+    expect(body).toMatchObject({ success: true, stdout: "", stderr: "" });
+  });
+
+  test("tells the value of the last line and what display() was given", async () => {
+    const body = await run(
+      "import pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})\ndisplay(df)\nprint('x')\ndf.a.sum()",
+    );
+    expect(body.html).toContain("<table");
+    expect(body.dataframe).toMatchObject({ columns: [{ name: "a", type: "int64" }], rows: [[1], [2]] });
+    expect(body.stdout).toBe("x\n");
+    expect(body.result).toContain("3");
+    expect((await run("a = 10\na + 5")).result).toBe("15");
+  });
+
+  test("tells plotly's figures", async () => {
+    const body = await run("import plotly.graph_objects as go\ngo.Figure(go.Bar(y=[2, 1])).show()");
+    expect(body.json).toMatchObject({ data: [{ type: "bar" }] });
+  });
+
+  test("has no fields for what is not there", async () => {
+    const body = await run("print('plain')");
+    expect(Object.keys(body)).not.toContain("rich_outputs");
+    const failed = await run("display('shown')\n1 / 0");
+    expect(failed).toMatchObject({ success: false, rich_outputs: [{ type: "text/plain" }] });
+    expect(failed.stderr).toEndWith("ZeroDivisionError: division by zero\n");
+  });
+
+  test("shows what a program does in its own process only", async () => {
+    const body = await run("import os\npid = os.fork()\nif pid == 0: display('child')\nelse: os.wait()\n7");
+    expect(body.rich_outputs).toHaveLength(1);
+    expect(body.result).toBe("7");
+  });
+});
+
 describe("POST /execute/ipython", () => {
   test("keeps variables, and knows % and !", async () => {
     expect((await ipython("a = 10")).body.success).toBe(true);
