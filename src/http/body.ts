@@ -1,9 +1,10 @@
+import { bodyIncomplete, readChunks } from "./chunks.ts";
 import { HttpFault } from "./fault.ts";
 
 /**
  * Reads a JSON body, whatever its content type says. An empty body is an empty object: a client library sends
  * `Content-Type: application/json` on every request, also where it has no body (contracts/hopx-agent.md, 1.3).
- * @throws HttpFault `body_too_large` or `invalid_json`.
+ * @throws HttpFault `body_too_large`, `invalid_json`, or `body_incomplete` when the client has gone.
  */
 export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
   const text = new TextDecoder().decode(await readBytes(request, maxBytes));
@@ -18,20 +19,15 @@ export async function readJson(request: Request, maxBytes: number): Promise<unkn
 
 /** @throws HttpFault `body_too_large` as soon as the limit is passed, without reading the rest. */
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
-  const refuse = (): never => {
-    throw new HttpFault("body_too_large", `The request body is larger than the limit of ${maxBytes} bytes`);
-  };
   const declared = Number(request.headers.get("content-length") ?? 0);
-  if (declared > maxBytes) refuse();
   // With a declared length the runtime never gives more than that.
-  if (declared > 0) return request.bytes();
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  const body: AsyncIterable<Uint8Array> | undefined = request.body ?? undefined;
-  for await (const part of body ?? []) {
-    length += part.byteLength;
-    if (length > maxBytes) refuse();
-    parts.push(part);
+  if (declared > 0 && declared <= maxBytes) {
+    return request.bytes().catch((error: unknown) => {
+      throw request.signal.aborted ? bodyIncomplete() : error;
+    });
   }
-  return Buffer.concat(parts, length);
+  const parts: Uint8Array[] = [];
+  // Copied: the memory of a piece is given back when the next one comes.
+  for await (const part of readChunks(request, maxBytes)) parts.push(part.slice());
+  return Buffer.concat(parts);
 }

@@ -21,12 +21,13 @@ export async function* readChunks(request: Request, maxBytes: number): AsyncGene
       release(chunk);
     }
   } catch (error) {
-    throw error instanceof HttpFault || !request.signal.aborted ? error : incomplete();
+    throw error instanceof HttpFault || !request.signal.aborted ? error : bodyIncomplete();
   }
-  if (declared !== null && length < Number(declared)) throw incomplete();
+  if (declared !== null && length < Number(declared)) throw bodyIncomplete();
 }
 
-function incomplete(): HttpFault {
+/** The client has gone before it had sent all. */
+export function bodyIncomplete(): HttpFault {
   return new HttpFault("body_incomplete", "The request body ended before it was whole");
 }
 

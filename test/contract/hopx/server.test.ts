@@ -141,6 +141,36 @@ describe("the log", () => {
   });
 });
 
+test("a client that leaves in the middle of a JSON body is refused as one, not told as a fault", async () => {
+  const other = await TestDaemon.start();
+  const bodies = ["Content-Length: 1000\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"];
+  for (const body of bodies) {
+    const { promise: gone, resolve } = Promise.withResolvers<undefined>();
+    const client = await Bun.connect({
+      hostname: "127.0.0.1",
+      port: Number(new URL(other.url).port),
+      socket: { data: () => undefined, close: () => resolve(undefined) },
+    });
+    client.write(
+      `POST /execute HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${other.token}\r\n${body}`,
+    );
+    client.flush();
+    client.end();
+    await gone;
+  }
+  await until(async () => {
+    const figures = (await (await other.fetch("/metrics")).json()) as {
+      requests_total: Record<string, number>;
+    };
+    return figures.requests_total["/execute"] === bodies.length;
+  });
+  await other.stop();
+  const text = await other.log;
+  expect(text).not.toContain("fault of the daemon");
+  expect(text.match(/"route":"\/execute","status":400/g)).toHaveLength(2);
+  await other[Symbol.asyncDispose]();
+});
+
 describe("stopping", () => {
   test("work under way gets its true end told, new work is refused, and the exit code is 0", async () => {
     const other = await TestDaemon.start();
