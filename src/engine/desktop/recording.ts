@@ -64,7 +64,12 @@ export class Recording {
 
   /** Bytes of the file, so far or in all. */
   get bytes(): number {
-    return statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
+    try {
+      return statSync(this.path).size;
+    } catch {
+      // Not there, or in what is no directory: there is nothing of it.
+      return 0;
+    }
   }
 
   /** Lets the recorder write its last pictures; settles when it has ended. */
