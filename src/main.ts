@@ -10,6 +10,17 @@ const USAGE_ERROR = 2;
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import("./cli/serve.ts")).serveCommand(),
   token: async () => (await import("./cli/token.ts")).tokenCommand(),
+  run: async () => (await import("./cli/client/run.ts")).runCommand(),
+  cmd: async () => (await import("./cli/client/cmd.ts")).cmdCommand(),
+  shell: async () => (await import("./cli/client/shell.ts")).shellCommand(),
+  ps: async () => (await import("./cli/client/processes.ts")).psCommand(),
+  logs: async () => (await import("./cli/client/processes.ts")).logsCommand(),
+  kill: async () => (await import("./cli/client/processes.ts")).killCommand(),
+  cp: async () => (await import("./cli/client/cp.ts")).cpCommand(),
+  watch: async () => (await import("./cli/client/watch.ts")).watchCommand(),
+  env: async () => (await import("./cli/client/env.ts")).envCommand(),
+  completion: async () =>
+    (await import("./cli/client/completion.ts")).completionCommand(() => loadCommands(undefined)),
   setup: async () => (await import("./cli/setup.ts")).setupCommand(),
   doctor: async () => (await import("./cli/doctor.ts")).doctorCommand(),
   version: async () => (await import("./cli/version.ts")).versionCommand(),
@@ -24,13 +35,18 @@ async function loadCommands(verb: string | undefined): Promise<Command[]> {
 async function main(argv: readonly string[]): Promise<number> {
   const program = new Command("sanderling")
     .description(
-      "The agent inside a sandbox: runs code and commands for the clients of the HopX VM Agent API.",
+      "The agent inside a sandbox: runs code and commands for the clients of the HopX VM Agent API. The verbs run, cmd, shell, ps, logs, kill, cp, watch and env talk to a daemon that runs.",
     )
-    .version(VERSION, "-V, --version");
+    .version(VERSION, "-V, --version")
+    // `cmd` hands the options after its first word to the program over there.
+    .enablePositionalOptions();
   for (const command of await loadCommands(argv[0])) program.addCommand(command);
-  for (const command of [program, ...program.commands]) {
+  for (const command of [
+    program,
+    ...program.commands,
+    ...program.commands.flatMap(({ commands }) => commands),
+  ])
     command.exitOverride().showHelpAfterError("(see --help)");
-  }
   try {
     await program.parseAsync(argv, { from: "user" });
     return Number(process.exitCode ?? 0);
