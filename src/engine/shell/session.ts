@@ -77,9 +77,11 @@ export class ShellSession implements AsyncDisposable {
 
   /**
    * Runs a command when its turn comes.
-   * @throws EngineError `gone` when the session is closed, `busy` when too many commands wait.
+   * @throws EngineError `invalid` for a NUL byte, `gone` when the session is closed, `busy` when too many wait.
    */
   run(command: ShellCommand): ShellRun {
+    if (command.text.includes("\0"))
+      throw new EngineError("invalid", "Cannot run a command with a NUL byte: bash would pass over it");
     if (this.#isClosed) throw new EngineError("gone", `Cannot run in session ${this.id}: it is closed`);
     if (this.#queue.length >= MOST_QUEUED)
       throw new EngineError("busy", `Cannot run in session ${this.id}: ${MOST_QUEUED} commands wait already`);

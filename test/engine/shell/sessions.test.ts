@@ -119,6 +119,13 @@ describe.each(["auto", "process_group"] as const)("with containment %s", (contai
     expect(session.replacements).toBe(0);
   });
 
+  test("a command with a NUL byte, which bash would pass over, is refused", async () => {
+    await using engine = await openEngine({ containment });
+    const session = await open(engine);
+    expect(() => session.run({ text: "echo a\0b" })).toThrow("Cannot run a command with a NUL byte");
+    expect((await say(session, "echo next")).stdout).toBe("next\n");
+  });
+
   test("a command is interrupted and its session goes on", async () => {
     await using engine = await openEngine({ containment });
     const session = await open(engine);
