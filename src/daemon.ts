@@ -5,6 +5,7 @@ import { readCredentials, type Credentials } from "./credentials.ts";
 import { Engine } from "./engine/engine.ts";
 import { ENVIRONMENT_FILE_VARIABLE } from "./engine/environment-file.ts";
 import { forbidInspection } from "./engine/process/libc.ts";
+import { favourOwnSession } from "./engine/process/own-share.ts";
 import { BrowserSessions } from "./http/browser-sessions.ts";
 import { listen, type Fetch, type Listener } from "./http/listen.ts";
 import type { RequestRecord } from "./http/dispatch.ts";
@@ -30,6 +31,7 @@ export class Daemon implements AsyncDisposable {
     readonly tokens: Tokens,
     readonly engine: Engine,
     readonly observability: Observability,
+    readonly share: Disposable,
     readonly hopx: Listener,
     readonly execd: Listener,
   ) {}
@@ -42,6 +44,7 @@ export class Daemon implements AsyncDisposable {
     const { jwtSecret: secret, apiKey, accessToken, sandboxId, urlSecret } = credentials;
     const tokens = createTokens(settings, { secret, sandboxId });
     await using resources = new AsyncDisposableStack();
+    const share = resources.use(favourOwnSession());
     const engine = resources.use(
       new Engine({
         ...settings,
@@ -77,6 +80,7 @@ export class Daemon implements AsyncDisposable {
       {
         ...shared,
         requests,
+        streams,
         prometheus: () => observability.prometheus(),
         tickets: new Tickets(),
         browserSessions: new BrowserSessions(sandboxId),
@@ -101,6 +105,7 @@ export class Daemon implements AsyncDisposable {
       tokens,
       engine,
       observability,
+      share,
       hopxListener,
       execdListener,
     );
@@ -130,6 +135,7 @@ export class Daemon implements AsyncDisposable {
     // Before the engine, whose figures it exports a last time.
     await this.observability[Symbol.asyncDispose]();
     await this.engine[Symbol.asyncDispose]();
+    this.share[Symbol.dispose]();
   }
 }
 

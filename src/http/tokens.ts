@@ -77,6 +77,12 @@ export class Tokens {
     this.#known.set(token, expiry);
   }
 
+  /** When a token ends that is good now. @throws HttpFault as `check`. */
+  async expiryOf(token: string): Promise<Date> {
+    await this.check(token);
+    return new Date((this.#known.get(token) ?? 0) * 1000);
+  }
+
   /** Issues a token for this sandbox. Each expires later than the one before, which a client relies on. */
   async mint(ttlSeconds: number, sandboxId = this.#options.sandboxId): Promise<MintedToken> {
     if (this.#options.secret === undefined)

@@ -32,6 +32,10 @@ export async function authenticate(
         checkApiKey(apiKey, context);
         return;
       }
+      if (context.browserSessions.isOffered(request)) {
+        context.browserSessions.check(request);
+        return;
+      }
       throw new HttpFault(
         "credential_missing",
         "Authentication required: send the header Authorization: Bearer <token>",

@@ -16,6 +16,8 @@ export interface HopxContext {
   readonly browserSessions: BrowserSessions;
   /** Of this API. */
   readonly requests: RequestStats;
+  /** Connections that stay open, by their kind. */
+  readonly streams: () => Readonly<Record<string, number>>;
   /** Every figure of the daemon in Prometheus' text format. */
   readonly prometheus: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly apiKey: string;

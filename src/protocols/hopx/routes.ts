@@ -23,6 +23,7 @@ import { richRoutes } from "./rich.ts";
 import { answerOnce } from "./once.ts";
 import { fileRoutes } from "./files.ts";
 import { filesMoreRoutes } from "./files-more.ts";
+import { healthRoutes } from "./health.ts";
 import { killRoutes } from "./kill.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { prometheusRoutes } from "./prometheus.ts";
@@ -86,6 +87,7 @@ export function hopxRoutes(version: string): readonly Route<HopxContext>[] {
     ...desktopRoutes,
     ...aboutRoutes(() => endpointsOf(api)),
     ...ticketRoutes(() => api),
+    ...healthRoutes,
     ...prometheusRoutes,
     ...timelineRoutes,
     ...sandboxRoutes,
