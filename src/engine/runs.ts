@@ -29,6 +29,16 @@ export class RunTable implements AsyncDisposable {
     this.#options = options;
   }
 
+  /** Whether no more runs are taken on: the daemon is shutting down. */
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  /** Runs that may be under way at once. */
+  get limit(): number {
+    return this.#options.maxRuns;
+  }
+
   /** Runs under way; those that ended but left something running are not counted. */
   get active(): number {
     let count = this.#starting.size;

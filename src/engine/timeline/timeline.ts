@@ -39,6 +39,12 @@ export class Timeline implements Disposable {
     this.#options = options;
   }
 
+  /** `failing`: nothing can be written just now, and what happens is lost once too much waits. */
+  get state(): "recording" | "failing" | "off" {
+    if (this.#options.retention.count === 0) return "off";
+    return this.#isFailing ? "failing" : "recording";
+  }
+
   /** Entries and changes written, dropped because they could not be, and waiting. */
   get counts(): { readonly written: number; readonly dropped: number; readonly waiting: number } {
     return { written: this.#written, dropped: this.#dropped, waiting: this.#waiting.size };

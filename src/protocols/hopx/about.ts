@@ -5,7 +5,7 @@ import { anyObject } from "./schema.ts";
 export const AGENT_NAME = "Sanderling VM Agent";
 
 /** The parts of the VM Agent API that this version serves; a client can ask before it relies on one. */
-const FEATURES = {
+export const FEATURES = {
   code_execution: true,
   file_operations: true,
   terminal_access: true,
@@ -31,27 +31,6 @@ export const aboutRoutes = (endpoints: () => Readonly<Record<string, string>>) =
         message: "Sanderling serves the HopX VM Agent API",
         docs: "/docs",
         endpoints: endpoints(),
-      },
-    }),
-  }),
-
-  route({
-    method: "GET",
-    path: "/health",
-    credential: "none",
-    summary: "Whether the agent works",
-    responses: { 200: { description: "It does", schema: anyObject } },
-    handle: (_, __, context) => ({
-      status: 200,
-      body: {
-        status: "healthy",
-        ...identity(context),
-        uptime: uptimeText(uptimeSeconds(context)),
-        uptime_seconds: uptimeSeconds(context),
-        features: { ...FEATURES, languages: installedLanguages(context) },
-        active_runs: context.engine.runs.active,
-        active_streams: 0,
-        timestamp: new Date().toISOString(),
       },
     }),
   }),
@@ -106,20 +85,20 @@ export const aboutRoutes = (endpoints: () => Readonly<Record<string, string>>) =
   }),
 ];
 
-function identity({ version, sandboxId }: HopxContext) {
+export function identity({ version, sandboxId }: HopxContext) {
   return { agent: AGENT_NAME, version, vm_id: sandboxId };
 }
 
-function installedLanguages({ engine }: HopxContext): string[] {
+export function installedLanguages({ engine }: HopxContext): string[] {
   return engine.languages().flatMap(({ language, program }) => (program === undefined ? [] : [language.id]));
 }
 
-function uptimeSeconds({ engine }: HopxContext): number {
+export function uptimeSeconds({ engine }: HopxContext): number {
   return Math.floor((Date.now() - engine.startedAt.getTime()) / 1000);
 }
 
 /** For example 2h34m12s. */
-function uptimeText(seconds: number): string {
+export function uptimeText(seconds: number): string {
   const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
   return `${hours > 0 ? `${hours}h` : ""}${hours > 0 || minutes > 0 ? `${minutes}m` : ""}${rest}s`;
 }
