@@ -91,9 +91,22 @@ class _Display:
         if os.getpid() != self._pid or (value is None and self._module is None):
             return
         try:
-            self._load().finish(value, self._path)
+            if self._module is None and type(value).__module__ == "builtins":
+                self._finish_text(value)
+            else:
+                self._load().finish(value, self._path)
         except Exception:
             pass  # The program itself has not failed.
+
+    def _finish_text(self, value):
+        """What has no other form is told without loading anything."""
+        from _json import encode_basestring_ascii as quote
+
+        text = repr(value)
+        if len(text) > _LARGEST_TEXT:
+            text = f"{text[:_LARGEST_TEXT]}[{len(text) - _LARGEST_TEXT} more characters]"
+        with open(self._path, "x") as file:
+            file.write('[{"kind": "result", "data": {"text/plain": ' + quote(text) + "}}]")
 
     def _load(self):
         self._module = load_show()
@@ -113,6 +126,8 @@ def load_show():
 
 
 _loaded = {}
+
+_LARGEST_TEXT = 1024 * 1024
 
 # ast.PyCF_ONLY_AST; that module is not loaded for a number.
 _ONLY_TREE = 0x400

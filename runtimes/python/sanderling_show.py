@@ -1,9 +1,7 @@
 """Tells what a program that runs once shows beside what it prints: figures, tables and other values. Loaded when
 there is something to show, or when a library that shows things has been imported."""
 
-import base64
-import importlib.util
-import io
+import binascii
 import json
 import os
 import sys
@@ -74,7 +72,9 @@ def bundle(value):
 
 def after_import(name):
     """Lets a library be imported, and then show what it shows to us."""
-    spec = importlib.util.find_spec(name)
+    from importlib.util import find_spec
+
+    spec = find_spec(name)
     execute = getattr(spec and spec.loader, "exec_module", None)
     if execute is None:
         return spec
@@ -152,9 +152,11 @@ def _is_figure(value):
 
 
 def _draw(figure):
+    import io
+
     drawn = io.BytesIO()
     figure.canvas.print_figure(drawn, format="png", bbox_inches="tight", dpi=figure.dpi)
-    return {"image/png": base64.b64encode(drawn.getvalue()).decode(), "text/plain": repr(figure)}
+    return {"image/png": _base64(drawn.getvalue()), "text/plain": repr(figure)}
 
 
 def _text(value):
@@ -166,8 +168,12 @@ def _text(value):
 
 def _plain(kind, value):
     if isinstance(value, (bytes, bytearray)):
-        return base64.b64encode(value).decode()
+        return _base64(value)
     return value
+
+
+def _base64(data):
+    return binascii.b2a_base64(data, newline=False).decode()
 
 
 def _try(tell):
@@ -183,8 +189,10 @@ def _load(name):
     known = sys.modules.get("_" + name)
     if known is not None:
         return known
-    spec = importlib.util.spec_from_file_location("_" + name, os.path.join(HERE, name + ".py"))
-    module = importlib.util.module_from_spec(spec)
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("_" + name, os.path.join(HERE, name + ".py"))
+    module = module_from_spec(spec)
     sys.modules["_" + name] = module
     spec.loader.exec_module(module)
     return module
