@@ -12,6 +12,7 @@ import { warmRows } from "./warm.ts";
 import { Floor } from "./floor.ts";
 import { kernelRows } from "./kernels.ts";
 import { compare, median, row, sample, type Row } from "./measure.ts";
+import { observabilityRows } from "./observability.ts";
 import { streamRows } from "./streams.ts";
 import { terminalRows } from "./terminal.ts";
 
@@ -102,6 +103,7 @@ rows.push(...(await warmRows(Math.min(rounds, 60))));
 rows.push(...(await terminalRows(daemon, rounds)));
 rows.push(...(await streamRows(daemon, rounds)));
 rows.push(...(await desktopRows(daemon, rounds)));
+rows.push(...(await observabilityRows(rounds)));
 rows.push(row("memory afterwards", "MiB", [(await residentBytes(daemon.child.pid)) / 2 ** 20]));
 
 print(rows);

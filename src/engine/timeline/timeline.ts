@@ -11,8 +11,9 @@ export interface TimelineOptions {
   readonly onNotice: (notice: string, details?: Readonly<Record<string, unknown>>) => void;
 }
 
-/** Between something that happens and the write of it and of all that happened meanwhile. */
-const FLUSH_MS = 100;
+/** Between something that happens and the write of it and of all that happened meanwhile; sooner for a follower. */
+const FLUSH_MS = 1000;
+const LIVE_FLUSH_MS = 50;
 /** Entries that may wait; of more the oldest is dropped and counted, for the disk may be full for long. */
 const MOST_WAITING = 5000;
 /** Rows of one read of a live reader. */
@@ -21,7 +22,7 @@ const BATCH = 200;
 /**
  * The record of what was done: bounded, on the disk, and told live. Runs never wait for it: entries gather in
  * memory and are written in one transaction, whose file is opened at the first of them. A crash of the machine
- * may lose the latest; one of the daemon loses a tenth of a second.
+ * may lose the latest; one of the daemon loses a second.
  */
 export class Timeline implements Disposable {
   readonly #options: TimelineOptions;
@@ -32,6 +33,7 @@ export class Timeline implements Disposable {
   #change: PromiseWithResolvers<void> | undefined;
   #written = 0;
   #dropped = 0;
+  #followers = 0;
   #isFailing = false;
   #isClosed = false;
 
@@ -64,7 +66,7 @@ export class Timeline implements Disposable {
     if (this.#options.retention.count === 0 || this.#isClosed) return;
     this.#waiting.set(entry.id, entry);
     if (this.#waiting.size > MOST_WAITING) this.#dropOldest();
-    this.#timer ??= setTimeout(() => this.#flush(), FLUSH_MS);
+    this.#timer ??= setTimeout(() => this.#flush(), this.#followers > 0 ? LIVE_FLUSH_MS : FLUSH_MS);
   }
 
   /** Newest first, everything up to this moment included. @throws EngineError `unavailable`. */
@@ -87,6 +89,21 @@ export class Timeline implements Disposable {
     const stopped = new Promise<void>((resolve) =>
       signal.addEventListener("abort", () => resolve(), { once: true }),
     );
+    this.#followers++;
+    // What waits already came before the first follower.
+    this.#flush();
+    try {
+      yield* this.#follow(after, signal, stopped);
+    } finally {
+      this.#followers--;
+    }
+  }
+
+  async *#follow(
+    after: number,
+    signal: AbortSignal,
+    stopped: Promise<void>,
+  ): AsyncGenerator<readonly RecordedEntry[], void> {
     for (let at = after; !signal.aborted && !this.#isClosed;) {
       const change = this.#changed();
       const batch = this.#open().changes(at, BATCH);
