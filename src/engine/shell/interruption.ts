@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { signalProcess } from "../process/libc.ts";
 import { isSame, listProcesses, type ProcessStat } from "../process/proc.ts";
 
@@ -25,6 +25,29 @@ export function lookBefore(shell: number): Before {
  * signals it ignores, and none of the background jobs of earlier commands.
  */
 export function killSince(shell: number, before: Before): void {
+  for (const one of startedSince(shell, before)) signalProcess(one.pid, "SIGKILL", () => isSame(one));
+}
+
+/** The programs of the command under way that a signal sent now reaches as such. */
+export function programsSince(shell: number, before: Before): ReadonlySet<number> {
+  const own = programOf(shell);
+  return new Set(
+    startedSince(shell, before)
+      .map(({ pid }) => pid)
+      .filter((pid) => programOf(pid) !== own),
+  );
+}
+
+/**
+ * Interrupts what the command under way has started but for the programs that have had their interrupt. One that came
+ * between the shell's fork and the program is lost, and the shell waits for that program.
+ */
+export function interruptMissed(shell: number, before: Before, reached: ReadonlySet<number>): void {
+  for (const one of startedSince(shell, before))
+    if (!reached.has(one.pid)) signalProcess(one.pid, "SIGINT", () => isSame(one));
+}
+
+function startedSince(shell: number, before: Before): ProcessStat[] {
   const all = listProcesses();
   const within = (roots: Iterable<number>, isRoot: (one: ProcessStat) => boolean) => {
     const found = new Set(roots);
@@ -36,9 +59,17 @@ export function killSince(shell: number, before: Before): void {
   };
   const own = within([shell], ({ session }) => session === shell);
   const earlier = within(before.jobs, () => false);
-  for (const one of all) {
-    if (one.pid === shell || !own.has(one.pid) || earlier.has(one.pid)) continue;
-    if (one.startTime >= before.ticks) signalProcess(one.pid, "SIGKILL", () => isSame(one));
+  return all.filter(
+    ({ pid, startTime }) => pid !== shell && own.has(pid) && !earlier.has(pid) && startTime >= before.ticks,
+  );
+}
+
+/** Undefined where it cannot be told, as of a process that has ended. */
+function programOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return undefined;
   }
 }
 

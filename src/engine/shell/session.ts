@@ -3,7 +3,7 @@ import { EngineError } from "../error.ts";
 import type { JournalOptions } from "../process/journal.ts";
 import type { RunEnd } from "../run.ts";
 import { beginLine, commandLine, keepLine, readyLine, reportLine } from "./driver.ts";
-import { killSince, lookBefore, type Before } from "./interruption.ts";
+import { interruptMissed, killSince, lookBefore, programsSince, type Before } from "./interruption.ts";
 import type { ShellFiles } from "./shell-files.ts";
 import { ShellRun, type ShellCommand } from "./shell-run.ts";
 import { Shell, type ShellReport, type ShellStart } from "./shell.ts";
@@ -22,6 +22,8 @@ export interface ShellSessionOptions extends Pick<ShellStart, "start" | "program
 
 /** How long a shell that was interrupted has to answer, before it is asked again, and how often it is asked. */
 const ANSWER_MS = 250;
+/** A shell that still waits so long after an interrupt may wait for a program that has missed it. */
+const MISSED_MS = 50;
 const MOST_QUESTIONS = 20;
 /** Commands that wait for their turn. */
 const MOST_QUEUED = 64;
@@ -228,7 +230,10 @@ export class ShellSession implements AsyncDisposable {
       // The interrupt may have hit the report itself.
       shell.say(reportLine(sequence));
     };
+    const reached = programsSince(shell.pid, before);
     again();
+    if (await endsWithin(run, MISSED_MS)) return;
+    interruptMissed(shell.pid, before, reached);
     if (await endsWithin(run, killGraceMs)) return;
     killSince(shell.pid, before);
     again();
