@@ -118,6 +118,10 @@ say("Running the tests");
 const passed = await run([
   process.execPath,
   "test",
+  // A file a process, as many at once as there are processors: one file's leftovers are not another's.
+  "--parallel",
+  // A machine that is busy is slow, not wrong; whoever hangs is told by this.
+  "--timeout=60000",
   "--reporter=junit",
   `--reporter-outfile=${REPORT}`,
   ...selected,
