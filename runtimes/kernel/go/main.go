@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/traefik/yaegi/interp"
@@ -45,32 +46,43 @@ func main() {
 	}
 	interpreter := newInterpreter()
 	cells := make(chan request)
-	interrupts := make(chan struct{})
-	go read(requests, cells, interrupts)
+	interrupts := make(chan struct{}, 1)
+	var isBusy atomic.Bool
+	go read(requests, cells, interrupts, &isBusy)
 	for cell := range cells {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan answer, 1)
 		go func() { done <- execute(ctx, interpreter, cell) }()
+		var result answer
 		select {
-		case result := <-done:
-			answers.Encode(result)
+		case result = <-done:
 		case <-interrupts:
-			cancel()
-			answers.Encode(answer{Name: "Interrupted", Message: "interrupted", Traceback: []string{"Interrupted"}})
+			result = answer{Name: "Interrupted", Message: "interrupted", Traceback: []string{"Interrupted"}}
 		}
 		cancel()
+		// Before the next cell can come, which an interrupt of this one must not hit.
+		isBusy.Store(false)
+		select {
+		case <-interrupts:
+		default:
+		}
+		answers.Encode(result)
 	}
 }
 
 // read hands on cells and interrupts; an interrupt that comes when no cell is under way is dropped.
-func read(requests *json.Decoder, cells chan<- request, interrupts chan<- struct{}) {
+func read(requests *json.Decoder, cells chan<- request, interrupts chan<- struct{}, isBusy *atomic.Bool) {
 	for {
 		var next request
 		if requests.Decode(&next) != nil {
 			os.Exit(0) // The kernel has gone.
 		}
 		if !next.Interrupt {
+			isBusy.Store(true)
 			cells <- next
+			continue
+		}
+		if !isBusy.Load() {
 			continue
 		}
 		select {
