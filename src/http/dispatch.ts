@@ -8,8 +8,9 @@ import { describeIssues, HttpFault } from "./fault.ts";
 import type { HostPolicy } from "./host-policy.ts";
 import { fingerprintOf, keyOf, type KeyedRequest } from "./idempotency-key.ts";
 import type { Fetch } from "./listen.ts";
+import { actionOf, MOST_CONCERNED, type RequestAction } from "./request-action.ts";
 import { originOf } from "./request-origin.ts";
-import type { Outcome, Reply, RequestInfo, Route, RouteAction, RouteInput } from "./route.ts";
+import type { Outcome, Reply, RequestInfo, Route, RouteInput } from "./route.ts";
 import { Upgrade, WebSocketConnection, type Upgrader } from "./websocket.ts";
 
 /** One line a request, written when it has been answered. */
@@ -28,12 +29,6 @@ export interface RequestRecord {
   readonly facts: Readonly<Record<string, string | number>>;
   /** A fault of ours, with its cause; the client gets only the request id. */
   readonly error?: unknown;
-}
-
-export interface RequestAction extends Pick<RouteAction, "kind" | "name"> {
-  readonly paths: readonly string[];
-  /** Of the request's body, as declared. */
-  readonly bytes: number | undefined;
 }
 
 export interface Api<Context> {
@@ -123,11 +118,15 @@ async function serveBegun<Context>(
   find: () => Route<Context>,
 ): Promise<Response> {
   const { path, startedAt, started, requestId, origin, facts } = begun;
+  const concerned: string[] = [];
   const request: RequestInfo = {
     id: requestId,
     raw: c.req.raw,
     signal: c.req.raw.signal,
     note: (more) => void Object.assign(facts, more),
+    concern: (path) => {
+      if (concerned.length < MOST_CONCERNED) concerned.push(path);
+    },
   };
   let response: Response;
   let fault: unknown;
@@ -138,7 +137,7 @@ async function serveBegun<Context>(
     const route = find();
     await api.authenticate(c.req.raw, route.credential);
     const input = await readInput(api, c, route);
-    act = route.action && actionOf(route.action, input, c.req.raw);
+    act = route.action && actionOf(route.action, input, c.req.raw, concerned);
     const reply = await answer(api, route, input, request);
     action = act?.(reply);
     if (reply instanceof Upgrade) return upgrade(api, c, reply, begun);
@@ -165,18 +164,6 @@ interface Begun {
   readonly requestId: string;
   readonly origin: Origin;
   readonly facts: Record<string, string | number>;
-}
-
-/** Reads what it needs before the handler may change it. */
-function actionOf(
-  action: RouteAction,
-  input: RouteInput<unknown, unknown, unknown>,
-  { headers }: Request,
-): (outcome?: Outcome) => RequestAction {
-  const length = headers.get("content-length");
-  const bytes = length === null ? undefined : Number(length);
-  const { kind, name } = action;
-  return (outcome) => ({ kind, name, bytes, paths: action.paths?.(input, outcome) ?? [] });
 }
 
 /** Its log line is written when the connection ends, with its close code and how long it was open. */

@@ -19,6 +19,8 @@ export interface RequestInfo {
   readonly signal: AbortSignal;
   /** Adds a fact, such as a run's id, to the request's log line. Never code, variables or tokens. */
   note(facts: Readonly<Record<string, string | number>>): void;
+  /** Names a file for the record of what was done, where the row's checked input does not. */
+  concern(path: string): void;
 }
 
 export interface Reply {

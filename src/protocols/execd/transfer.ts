@@ -26,7 +26,8 @@ export function transferRoutes({ prefix, params, view }: FileMount): Route<Execd
       rawBody: { contentType: "multipart/form-data", schema: shapes.uploadForm },
       responses: { 200: { description: "All written; no body" }, ...refusals },
       handle: async ({ params }, request, context) => {
-        await receiveUploads(view(params, context, "write"), request.raw, context.maxUploadBytes);
+        const files = view(params, context, "write");
+        await receiveUploads(files, request.raw, context.maxUploadBytes, (path) => request.concern(path));
         return emptyReply();
       },
     }),

@@ -22,11 +22,17 @@ type Metadata = Permission & { readonly path: string };
 /**
  * Streams the files of a form to the disk. The i-th metadata part belongs to the i-th file part, in whatever order
  * they come. A file gets its place, whole, as soon as both are there; what a broken form had before stays.
+ * @param onPlaced Told the path of each file that has its place, as its client named it.
  * @throws ExecdRefusal for a form whose parts do not match.
  */
-export async function receiveUploads(view: FileView, request: Request, maxBytes: number): Promise<void> {
+export async function receiveUploads(
+  view: FileView,
+  request: Request,
+  maxBytes: number,
+  onPlaced: (path: string) => void,
+): Promise<void> {
   const parts = readParts(request.headers.get("content-type"), readChunks(request, maxBytes));
-  await using form = new UploadForm(view);
+  await using form = new UploadForm(view, onPlaced);
   for await (const part of parts) {
     if (part.name === "metadata") await form.addMetadata(part);
     else if (part.name === "file") await form.addFile(part);
@@ -37,13 +43,15 @@ export async function receiveUploads(view: FileView, request: Request, maxBytes:
 /** The parts of one form that still wait for their other half. */
 class UploadForm implements AsyncDisposable {
   readonly #view: FileView;
+  readonly #onPlaced: (path: string) => void;
   readonly #names = new OwnerNames();
   readonly #metadata: Metadata[] = [];
   readonly #files: StagedFile[] = [];
   readonly #seen = { metadata: 0, files: 0 };
 
-  constructor(view: FileView) {
+  constructor(view: FileView, onPlaced: (path: string) => void) {
     this.#view = view;
+    this.#onPlaced = onPlaced;
   }
 
   async addMetadata(part: Part): Promise<void> {
@@ -99,6 +107,7 @@ class UploadForm implements AsyncDisposable {
     };
     await writeStaged(paths, { ...request, prepare: (fd) => applyTo(paths, fd, change) }, staged);
     await giveLevels(paths, levels, change);
+    this.#onPlaced(metadata.path);
   }
 }
 

@@ -72,6 +72,25 @@ describe("GET /timeline", () => {
     expect(JSON.stringify(entries)).not.toContain(secret);
   });
 
+  test("names the files of an upload, which stand in its form", async () => {
+    const paths = ["first", "second"].map((name) => join(daemon.workspace, name));
+    const form = new FormData();
+    for (const path of paths) {
+      form.append("metadata", JSON.stringify({ path }));
+      form.append("file", new File(["bytes"], "f"));
+    }
+    expect((await daemon.execd("/files/upload", { method: "POST", body: form })).status).toBe(200);
+    const own = new FormData();
+    own.append("path", paths[0] ?? "");
+    own.append("file", new File(["bytes"], "f"));
+    expect((await daemon.fetch("/files/upload", { method: "POST", body: own })).status).toBe(200);
+    const { entries } = await list("?kind=file&limit=2");
+    expect(entries.map((entry) => [entry.api, entry.action, entry.paths])).toEqual([
+      ["hopx", "upload", paths.slice(0, 1)],
+      ["execd", "upload", paths],
+    ]);
+  });
+
   test("is filtered, and read page by page", async () => {
     for (let i = 0; i < 5; i++) await daemon.post("/commands/run", { command: "true" });
     const first = await list("?kind=command&limit=3");
