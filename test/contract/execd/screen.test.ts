@@ -84,7 +84,7 @@ describe.each([
   test("top fills the screen, follows a new size and ends with a key", async () => {
     const id = await makePty(daemon);
     await using seat = await Seat.take(id, size);
-    await seat.command("HOME=/nonexistent top -d 60");
+    await seat.command("HOME=/dev/null top -d 60");
     const fills = (wanted: ScreenSize) => (rows: readonly string[]) =>
       /^top - /.test(rows[0] ?? "") &&
       count(rows, /^ *PID USER/) === 1 &&
