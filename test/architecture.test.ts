@@ -115,6 +115,13 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   pino: ["log"],
   "pino-pretty": ["log"],
   "prom-client": ["observability"],
+  "@opentelemetry/api": ["observability"],
+  "@opentelemetry/resources": ["observability"],
+  "@opentelemetry/sdk-trace": ["observability"],
+  "@opentelemetry/sdk-metrics": ["observability"],
+  "@opentelemetry/otlp-exporter-base": ["observability"],
+  "@opentelemetry/exporter-trace-otlp-proto": ["observability"],
+  "@opentelemetry/exporter-metrics-otlp-proto": ["observability"],
 };
 
 describe("imports", () => {

@@ -1,4 +1,4 @@
-import { currentOrigin, type Origin } from "../lib/origin.ts";
+import { currentOrigin, settledOrigin, type Origin } from "../lib/origin.ts";
 import type { Journal } from "./process/journal.ts";
 import type { Run, RunId, RunOutcome } from "./run.ts";
 
@@ -47,7 +47,9 @@ export class Activity {
 
   /** Tells of a run; gives it back. */
   add<R extends Observable>(run: R, facts: RunFacts): R {
-    const observed = { ...facts, id: run.id, askedAt: new Date(), origin: currentOrigin(), run };
+    const asked = currentOrigin();
+    const origin = asked && settledOrigin(asked);
+    const observed = { ...facts, id: run.id, askedAt: new Date(), origin, run };
     this.#underWay.add(observed);
     for (const observer of this.#observers) observer.started?.(observed);
     void run.outcome.then((outcome) => {

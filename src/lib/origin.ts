@@ -28,6 +28,11 @@ export function withOrigin<T>(origin: Origin, work: () => T): T {
   return current.run(origin, work);
 }
 
+/** The same, looked up now: who asked cannot be found out once the client has gone, and runs outlast requests. */
+export function settledOrigin({ api, requestId, caller, client, trace }: Origin): Origin {
+  return { api, requestId, caller, client, trace };
+}
+
 /** The request that the present work comes from; undefined for what the daemon does by itself. */
 export function currentOrigin(): Origin | undefined {
   return current.getStore();

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { RECORDED_ROWS as EXECD_ROWS } from "../../../src/protocols/execd/recorded.ts";
 import { execdRoutes } from "../../../src/protocols/execd/routes.ts";
 import { RECORDED_ROWS as HOPX_ROWS } from "../../../src/protocols/hopx/recorded.ts";
 import { hopxRoutes } from "../../../src/protocols/hopx/routes.ts";
+import { runProgram } from "../../support/clients.ts";
 import { TestDaemon } from "../../support/daemon.ts";
 import { SocketClient } from "../../support/socket-client.ts";
 import { until } from "../../support/engine.ts";
@@ -91,6 +93,22 @@ describe("GET /timeline", () => {
     ]);
   });
 
+  test("knows who asked for a run that ends long after its client has gone", async () => {
+    const gate = join(daemon.workspace, "gate");
+    expect((await runProgram(["mkfifo", gate])).code).toBe(0);
+    const url = `${daemon.url}/commands/background`;
+    const token = `Authorization: Bearer ${daemon.token}`;
+    const body = JSON.stringify({ command: `read _ < ${gate}` });
+    // A process of its own, whose connection ends with it.
+    const { stdout } = await runProgram(["curl", "-s", "-H", token, "-A", "gone/1", "-d", body, url]);
+    const { run_id } = JSON.parse(stdout) as { run_id: string };
+    closeSync(openSync(gate, "w"));
+    const ended = await until(async () =>
+      (await list("?kind=background")).entries.find(({ id, end }) => id === run_id && end),
+    );
+    expect(ended).toMatchObject({ caller: "127.0.0.1", client: "gone/1", end: { cause: "exited" } });
+  });
+
   test("is filtered, and read page by page", async () => {
     for (let i = 0; i < 5; i++) await daemon.post("/commands/run", { command: "true" });
     const first = await list("?kind=command&limit=3");
@@ -121,7 +139,9 @@ describe("GET /timeline", () => {
     const started = () => daemon.post("/execute/background", { code: "true", language: "bash" }, { headers });
     const [first, again] = [await started(), await started()];
     expect(again.body).toEqual(first.body);
-    expect((await list("?kind=background")).entries).toHaveLength(1);
+    expect(
+      (await list("?kind=background")).entries.filter(({ id }) => id === first.body.run_id),
+    ).toHaveLength(1);
   });
 });
 
