@@ -29,7 +29,8 @@ export function entryOf({ kind, name, paths, bytes, status, origin, ...times }: 
     ...times,
     end: { cause: status < 400 ? "done" : "refused", status },
     ...(paths.length > 0 && { paths: paths.map((path) => path.slice(0, MOST_PATH)) }),
-    sizes: { input: bytes },
+    // Of what is typed or set, the length alone may tell too much.
+    ...(kind === "file" && { sizes: { input: bytes } }),
     origin: { api, requestId, caller, client },
     traceId: trace?.traceId,
   };

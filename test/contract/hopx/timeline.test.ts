@@ -64,7 +64,8 @@ describe("GET /timeline", () => {
       ["hopx", "command", "run", "exited"],
       ["hopx", "file", "write", "done"],
     ]);
-    const [removed, move, , , , command, write] = entries;
+    const [removed, move, , changed, , command, write] = entries;
+    expect(changed?.bytes).toEqual({});
     expect(removed?.end).toEqual({ cause: "refused", status: 404 });
     expect(move?.paths).toEqual([path, `${path}.moved`]);
     expect(command).toMatchObject({ end: { exit_code: 4 }, bytes: { stdout: secret.length + 1, stderr: 0 } });
