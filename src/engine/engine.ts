@@ -460,6 +460,7 @@ export class Engine implements AsyncDisposable {
   #openWarm(containment: Containment): WarmInterpreters {
     return new WarmInterpreters({
       size: this.#options.warmInterpreters,
+      spareBytes: this.#options.kernelPoolSpareBytes,
       containment,
       user: this.#user,
       runtime: (name) => this.#scratch.runtime(name),

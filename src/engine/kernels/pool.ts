@@ -1,4 +1,5 @@
 import type { Environment } from "../environment.ts";
+import { startsAlike } from "../start-environment.ts";
 import type { Kernel } from "./kernel.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import { kernelEnvironment, type KernelPlace } from "./launch.ts";
@@ -21,10 +22,6 @@ export interface PoolOptions {
 const REFILL_AFTER_MS = 200;
 /** Nothing tells that memory grows short but a look. */
 const LOOK_EVERY_MS = 5000;
-/** What interpreters, loaders and libraries read once, when they start: to change it later would do nothing. */
-const READ_AT_START =
-  /^(PYTHON|LD_|LC_|LANG|MALLOC_|GLIBC_|OMP_|OPENBLAS_|MKL_|NUMEXPR_|MPL|IPYTHON|JUPYTER|NODE_|DENO_|JAVA_|JDK_)|^(TZ|HOME)$/;
-
 interface Waiting {
   readonly kernel: Kernel;
   readonly env: Environment;
@@ -98,7 +95,7 @@ export class KernelPool implements AsyncDisposable {
 
   async #take(kind: KernelKind, { cwd, env }: KernelPlace): Promise<Kernel | undefined> {
     const { waiting } = this.#shelf(kind);
-    const at = waiting.findIndex(({ kernel, env: had }) => !kernel.death && canBecome(had, env));
+    const at = waiting.findIndex(({ kernel, env: had }) => !kernel.death && startsAlike(had, env));
     const [taken] = at < 0 ? [] : waiting.splice(at, 1);
     if (taken === undefined || kind.place === undefined) return undefined;
     const { kernel } = taken;
@@ -156,10 +153,4 @@ export class KernelPool implements AsyncDisposable {
     const all = [...this.#shelves.values()].flatMap(({ waiting }) => waiting.splice(0));
     await Promise.all(all.map(({ kernel }) => kernel[Symbol.asyncDispose]()));
   }
-}
-
-/** Whether what a process was started with can be changed to this from within. */
-function canBecome(had: Environment, wanted: Environment): boolean {
-  const names = new Set([...Object.keys(had), ...Object.keys(wanted)]);
-  return [...names].every((name) => had[name] === wanted[name] || !READ_AT_START.test(name));
 }

@@ -11,6 +11,8 @@ import { WarmPython } from "./python.ts";
 export interface WarmContext {
   /** Interpreters that wait, of each kind; 0: every run starts its own. */
   readonly size: number;
+  /** Memory that must be left, in bytes; with less none wait. */
+  readonly spareBytes: number;
   readonly containment: Containment;
   readonly user: RunUser | undefined;
   runtime(name: RuntimeFile): string;

@@ -5,7 +5,7 @@ import { prestart } from "../../process/prestarted.ts";
 import type { WaitingChild } from "../../process/waiting-child.ts";
 import type { Argv } from "../languages.ts";
 import type { WarmContext, WarmProgram } from "./interpreters.ts";
-import { canStartAhead } from "./invisible.ts";
+import { canStartAhead } from "../../start-environment.ts";
 import { changes, WarmPool, type WarmSource } from "./pool.ts";
 
 /** Node.js interpreters that wait, for JavaScript and TypeScript alike; each is used once. */
@@ -13,7 +13,8 @@ export class WarmNode implements AsyncDisposable {
   readonly #pool: WarmPool;
 
   constructor(context: WarmContext) {
-    this.#pool = new WarmPool({ size: context.size, open: () => Promise.resolve(openSource(context)) });
+    const { size, spareBytes } = context;
+    this.#pool = new WarmPool({ size, spareBytes, open: () => Promise.resolve(openSource(context)) });
   }
 
   /** Node.js has no way to replace its stdin or its limits once it runs. */

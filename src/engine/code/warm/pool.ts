@@ -1,11 +1,11 @@
-import { readFile } from "node:fs/promises";
 import type { Environment } from "../../environment.ts";
 import type { PreparedChild } from "../../process/process-run.ts";
 import { fitsJob, type Job, type WaitingChild } from "../../process/waiting-child.ts";
-import { startsAlike } from "./invisible.ts";
+import { startsAlike } from "../../start-environment.ts";
+import { availableMemory } from "../../system/memory.ts";
 
-/** Of the machine's memory; with less available nothing is kept waiting. */
-const LEAST_AVAILABLE = 0.08;
+/** Between two looks at how much memory is left. */
+const LOOK_EVERY_MS = 1000;
 
 /** Where interpreters come from that are all alike. */
 export interface WarmSource extends AsyncDisposable {
@@ -25,6 +25,8 @@ export interface WarmSource extends AsyncDisposable {
 export interface WarmPoolOptions {
   /** Interpreters that wait. */
   readonly size: number;
+  /** Memory that must be left, in bytes; with less none wait. */
+  readonly spareBytes: number;
   /** Undefined when there can be no source, such as on a machine without the interpreter. */
   open(): Promise<WarmSource | undefined>;
   /** With no demand for so long all of it ends; absent: never. */
@@ -39,6 +41,7 @@ export class WarmPool implements AsyncDisposable {
   #filling: Promise<void> | undefined;
   #idle: Timer | undefined;
   #isClosed = false;
+  #look = { at: Number.NEGATIVE_INFINITY, isShort: false };
 
   constructor(options: WarmPoolOptions) {
     this.#options = options;
@@ -103,8 +106,15 @@ export class WarmPool implements AsyncDisposable {
     return child;
   }
 
+  #isShort(): boolean {
+    const now = performance.now();
+    if (now - this.#look.at >= LOOK_EVERY_MS)
+      this.#look = { at: now, isShort: availableMemory() < this.#options.spareBytes };
+    return this.#look.isShort;
+  }
+
   async #fill(): Promise<void> {
-    if (!(await hasRoom())) {
+    if (this.#isShort()) {
       this.renew();
       return;
     }
@@ -130,11 +140,4 @@ export function changes(start: Environment, env: Environment): string[] {
   const removed = Object.keys(start).filter((name) => env[name] === undefined);
   const set = Object.entries(env).filter(([name, value]) => start[name] !== value);
   return [String(removed.length), ...removed, ...set.map(([name, value]) => `${name}=${value}`)];
-}
-
-async function hasRoom(): Promise<boolean> {
-  const text = await readFile("/proc/meminfo", "utf8").catch(() => "");
-  const kib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? NaN);
-  const share = kib("MemAvailable") / kib("MemTotal");
-  return Number.isNaN(share) || share >= LEAST_AVAILABLE;
 }

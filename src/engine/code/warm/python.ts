@@ -5,7 +5,7 @@ import type { PreparedChild } from "../../process/process-run.ts";
 import type { WaitingChild } from "../../process/waiting-child.ts";
 import type { Argv } from "../languages.ts";
 import type { WarmContext, WarmProgram } from "./interpreters.ts";
-import { canStartAhead } from "./invisible.ts";
+import { canStartAhead } from "../../start-environment.ts";
 import { changes, WarmPool, type WarmSource } from "./pool.ts";
 import { preloadsOf } from "./python-imports.ts";
 
@@ -22,10 +22,11 @@ export class WarmPython implements AsyncDisposable {
   readonly #wanted = new Set<string>();
 
   constructor(context: WarmContext) {
-    const { size } = context;
-    this.#bare = new WarmPool({ size, open: () => openServer(context, []) });
+    const { size, spareBytes } = context;
+    this.#bare = new WarmPool({ size, spareBytes, open: () => openServer(context, []) });
     this.#loaded = new WarmPool({
       size,
+      spareBytes,
       idleMs: IDLE_MS,
       open: () => openServer(context, [...this.#wanted]),
     });

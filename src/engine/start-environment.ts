@@ -1,8 +1,11 @@
-import type { Environment } from "../../environment.ts";
+import type { Environment } from "./environment.ts";
 
-/** Variables that an interpreter or what it has loaded reads when it starts, not when the program runs. */
+/**
+ * Variables that an interpreter, its loader or its libraries read once, when they start: to change them in a
+ * process that waits for its program would do nothing.
+ */
 const READ_AT_START =
-  /^(PYTHON|NODE_|UV_|ICU_|LD_|LC_|LANG$|LANGUAGE$|TZ$|HOME$|MALLOC_|GLIBC_|OMP_|GOMP_|KMP_|MKL_|OPENBLAS_|BLIS_|NUMEXPR_|NUMPY_|NPY_|PANDAS_|MPL|MATPLOTLIB|XDG_|SSL_|OPENSSL_|VIRTUAL_ENV|CONDA_)/;
+  /^(PYTHON|NODE_|UV_|ICU_|LD_|LC_|LANG$|LANGUAGE$|TZ$|HOME$|MALLOC_|GLIBC_|OMP_|GOMP_|KMP_|MKL_|OPENBLAS_|BLIS_|NUMEXPR_|NUMPY_|NPY_|PANDAS_|MPL|MATPLOTLIB|XDG_|SSL_|OPENSSL_|VIRTUAL_ENV|CONDA_|IPYTHON|JUPYTER|DENO_|JAVA_|JDK_)/;
 
 /** With these an interpreter says or counts something while it starts and loads, which is part of the program's output. */
 const TELLS_OF_START =
