@@ -298,7 +298,7 @@ const TABLE = [
   setting("kernelStartTimeoutMs", "MS", integer(100, DAY), 60_000, "from the start of a kernel until it must answer"),
   setting("maxDisplayBytes", "SIZE", bytes(1024), 16 * 2 ** 20, "largest value that a run in a context shows, such as a picture; more is cut or left out, with a mark"),
   setting("kernelPoolSize", "N", integer(0, 100), 1, "kernels of each language that wait for a context, from the first use of the language on; 0 keeps none"),
-  setting("kernelPoolSpareBytes", "SIZE", bytes(0), 512 * 2 ** 20, "memory that must be left; with less no kernels wait"),
+  setting("kernelPoolSpareBytes", "SIZE", bytes(0), 512 * 2 ** 20, "memory that must be left; with less no kernels and no interpreters wait"),
   setting("kernelPoolLanguages", "LANGUAGES", manyOf<LanguageId>("python", "javascript", "typescript", "bash", "go", "java"), [], "languages whose kernels wait from the start of the daemon, separated by commas"),
   setting("killGraceMs", "MS", integer(0, 60_000), 2000, "between SIGTERM and SIGKILL after a timeout or a cancel"),
   setting("shutdownGraceMs", "MS", integer(0, DAY), 10_000, "time that running work gets when the daemon is stopped"),
