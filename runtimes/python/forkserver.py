@@ -179,8 +179,16 @@ def _drop_modules(shared):
     for reference in reversed(alive):
         module = reference()
         if module is not None:
-            module.__dict__.clear()
+            _take_apart(module.__dict__)
     gc.collect()
+
+
+def _take_apart(names):
+    """In the interpreter's order, with None in every place, as destructors may look for at the end."""
+    for is_own in (True, False):
+        for name in [name for name in names if isinstance(name, str)]:
+            if name != "__builtins__" and (not is_own or (name[:1] == "_" and name[1:2] != "_")):
+                names[name] = None
 
 
 def _leave(error, shared):

@@ -53,6 +53,12 @@ def f():
     traceback.print_stack()
     return len(inspect.stack())
 print(f())`,
+  "a destructor that runs when its module is taken apart": `import sys, types
+late = types.ModuleType("late")
+text = "class Late:\\n    def __del__(self): print('at the end', helper, _own)\\nkept = Late()\\nhelper = _own = 1"
+exec(text, late.__dict__)
+sys.modules["late"] = sys.late = late
+del late`,
   "sys.exit without a value": "import sys; sys.exit()",
   "sys.exit with a number": "import sys; sys.exit(7)",
   "sys.exit with a large number": "import sys; sys.exit(300)",
