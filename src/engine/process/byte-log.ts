@@ -19,6 +19,8 @@ export interface LogSlice {
 
 const FIRST_PAGE = 1024;
 const LARGEST_PAGE = 64 * 1024;
+/** So much is read without copying. */
+const LARGE_VIEW = LARGEST_PAGE / 4;
 
 /**
  * A bounded log of bytes with absolute offsets. Invariant: `start <= memoryStart <= end`; the file, used as a
@@ -71,11 +73,11 @@ export class ByteLog {
     return this.#end - this.#memoryStart > 2 * this.#options.memoryBytes ? this.#flushing : undefined;
   }
 
-  /** Reads at most `limit` bytes at or after `offset`; empty at the end. */
+  /** Reads at most `limit` bytes at or after `offset`, which may be fewer than there are; empty at the end only. */
   async read(offset: number, limit: number): Promise<LogSlice> {
     for (;;) {
       const from = Math.max(offset, this.#start);
-      if (from >= this.#memoryStart) return { offset: from, bytes: this.#copyFromMemory(from, limit) };
+      if (from >= this.#memoryStart) return { offset: from, bytes: this.#readMemory(from, limit) };
       const bytes = await this.#readFile(from, Math.min(limit, this.#memoryStart - from));
       if (from >= this.#start && bytes.byteLength > 0) return { offset: from, bytes };
       if (this.#storage === "closed") return { offset: this.#end, bytes: new Uint8Array(0) };
@@ -130,21 +132,22 @@ export class ByteLog {
     this.#start = this.#memoryStart;
   }
 
-  #copyFromMemory(from: number, limit: number): Uint8Array {
+  /** A view of one page where that is much or all there is, because what is in a page never changes; else a copy. */
+  #readMemory(from: number, limit: number): Uint8Array {
     const length = Math.min(limit, this.#end - from);
-    const result = new Uint8Array(Math.max(0, length));
-    let at = this.#memoryStart;
-    let filled = 0;
+    const pieces: Uint8Array[] = [];
+    let [at, filled] = [this.#memoryStart, 0];
     for (const page of [...this.#pages, this.#tail.subarray(0, this.#tailLength)]) {
       if (filled >= length) break;
       const skip = Math.max(0, from + filled - at);
       at += page.byteLength;
       if (skip >= page.byteLength) continue;
       const piece = page.subarray(skip, skip + length - filled);
-      result.set(piece, filled);
       filled += piece.byteLength;
+      if (pieces.length === 0 && (piece.byteLength >= LARGE_VIEW || filled === length)) return piece;
+      pieces.push(piece);
     }
-    return result;
+    return Buffer.concat(pieces);
   }
 
   async #flush(): Promise<void> {

@@ -7,6 +7,7 @@ import { completeEvent, describeFailure, errorEvent, textEvent, type ErrorFacts 
 import { isolatedRun } from "./isolated-schema.ts";
 import { isolatedRefusals, isolatedSession, SESSION, sessionParams } from "./isolated.ts";
 import { LineTeller } from "./lines.ts";
+import type { PieceSink } from "./pieces.ts";
 import { startOf } from "./stream-position.ts";
 import type { RunEnd } from "../../engine/run.ts";
 
@@ -116,12 +117,21 @@ function streamRun(run: ShellRun): Response {
 async function* tell(run: ShellRun): AsyncGenerator<string, void> {
   const start = startOf(run.id);
   const tellers = { stdout: new LineTeller(start.stdout), stderr: new LineTeller(start.stderr) };
+  const frames: string[] = [];
+  const sink: PieceSink = {
+    get isFull() {
+      return frames.length > 0;
+    },
+    // Both streams as one, which is how these routes tell them.
+    piece: (bytes) => frames.push(toFrame(textEvent("stdout", bytes.toString("utf8")))),
+  };
   for await (const told of run.events()) {
     if (told.type === "output")
-      for (const { text } of tellers[told.stream].push(told.bytes)) yield toFrame(textEvent("stdout", text));
+      for (let at = 0; at < told.bytes.byteLength; yield* frames.splice(0))
+        at += tellers[told.stream].push(told.bytes.subarray(at), sink);
     if (told.type !== "ended") continue;
-    for (const teller of [tellers.stdout, tellers.stderr])
-      for (const { text } of teller.flush()) yield toFrame(textEvent("stdout", text));
+    for (const teller of [tellers.stdout, tellers.stderr]) teller.flush(sink);
+    yield* frames.splice(0);
     const error = errorOf(told.end);
     const { durationMs } = await run.outcome;
     yield toFrame(error ? errorEvent(error) : completeEvent(durationMs));

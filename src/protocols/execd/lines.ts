@@ -1,33 +1,15 @@
-/** Where a reader of one stream stands between two pieces. */
-export interface TextPosition {
-  /** Bytes told so far. */
-  readonly offset: number;
-  /** `after_cr`: a line feed that follows belongs to the line told; `within`: the line told so far has no end yet. */
-  readonly state: "fresh" | "after_cr" | "within";
-}
-
-/** A stretch of output as it is told, with the position after it. */
-export interface Piece {
-  readonly text: string;
-  readonly position: TextPosition;
-}
-
-/** Takes the bytes of one stream and tells them as text, in pieces that do not depend on how the bytes came. */
-export interface TextTeller {
-  readonly position: TextPosition;
-  push(bytes: Uint8Array): Generator<Piece, void>;
-  /** What was held back, at the end of the stream. */
-  flush(): Generator<Piece, void>;
-  /** These bytes are lost. */
-  skip(length: number): void;
-}
-
-export const TEXT_START: TextPosition = { offset: 0, state: "fresh" };
-/** A longer line is told in pieces, so that a line of any length takes bounded memory. */
-export const LONGEST_PIECE_BYTES = 64 * 1024;
+import {
+  asBuffer,
+  cutOf,
+  LONGEST_PIECE_BYTES,
+  type PieceSink,
+  type TextPosition,
+  type TextTeller,
+} from "./pieces.ts";
 
 const LF = 10;
 const CR = 13;
+const LINE_FEED = Buffer.from("\n");
 const NOTHING = Buffer.alloc(0);
 
 /**
@@ -35,110 +17,159 @@ const NOTHING = Buffer.alloc(0);
  * (contracts/opensandbox-execd.md, 5.4).
  */
 export class LineTeller implements TextTeller {
-  #position: TextPosition;
-  /** The beginning of a line whose end has not come. */
-  #held: Buffer = NOTHING;
+  #offset: number;
+  #state: TextPosition["state"];
+  readonly #held = new HeldBytes();
 
-  constructor(position: TextPosition) {
-    this.#position = position;
+  constructor({ offset, state }: TextPosition) {
+    this.#offset = offset;
+    this.#state = state;
   }
 
   get position(): TextPosition {
-    return this.#position;
+    return { offset: this.#offset, state: this.#state };
   }
 
-  *push(bytes: Uint8Array): Generator<Piece, void> {
-    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  push(bytes: Uint8Array, sink: PieceSink): number {
+    const chunk = asBuffer(bytes);
     const ends = new LineEnds(chunk);
     let at = 0;
-    for (let end = ends.from(0); end >= 0; end = ends.from(at)) {
-      if (end > at) this.#hold(chunk.subarray(at, end));
-      while (this.#isLong) yield this.#take(cutOf(this.#held, LONGEST_PIECE_BYTES));
-      const line = this.#endLine(chunk[end] === CR);
-      if (line) yield line;
-      at = end + 1;
+    while (at < chunk.byteLength && !sink.isFull) {
+      const end = ends.from(at);
+      const until = end < 0 ? chunk.byteLength : end;
+      if (this.#held.byteLength + until - at > LONGEST_PIECE_BYTES) at = this.#tellBeginning(chunk, at, sink);
+      else if (end < 0) at = this.#hold(chunk, at);
+      else {
+        this.#endLine(chunk.subarray(at, end), chunk[end] === CR, sink);
+        at = end + 1;
+      }
     }
-    if (at < chunk.byteLength) this.#hold(chunk.subarray(at));
-    while (this.#isLong) yield this.#take(cutOf(this.#held, LONGEST_PIECE_BYTES));
+    return at;
   }
 
-  *flush(): Generator<Piece, void> {
-    if (this.#held.byteLength > 0) yield this.#take(this.#held.byteLength);
+  flush(sink: PieceSink): void {
+    if (this.#held.byteLength > 0) this.#tell(this.#held.take(), sink);
   }
 
   skip(length: number): void {
-    const offset = this.#position.offset + this.#held.byteLength + length;
-    this.#held = NOTHING;
-    this.#position = { offset, state: "fresh" };
+    this.#offset += this.#held.take().byteLength + length;
+    this.#state = "fresh";
   }
 
-  get #isLong(): boolean {
-    return this.#held.byteLength > LONGEST_PIECE_BYTES;
+  #hold(chunk: Buffer, at: number): number {
+    this.#held.add(chunk.subarray(at));
+    return chunk.byteLength;
   }
 
-  #hold(bytes: Buffer): void {
-    this.#held = this.#held.byteLength === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+  /** Tells a piece of a line that is too long for one; @returns where the rest of it begins. */
+  #tellBeginning(chunk: Buffer, at: number, sink: PieceSink): number {
+    if (this.#held.byteLength === 0) {
+      const length = cutOf(chunk.subarray(at), LONGEST_PIECE_BYTES);
+      this.#tell(chunk.subarray(at, at + length), sink);
+      return at + length;
+    }
+    const next = at + LONGEST_PIECE_BYTES - this.#held.byteLength;
+    this.#held.add(chunk.subarray(at, next));
+    const whole = this.#held.take();
+    const length = cutOf(whole, LONGEST_PIECE_BYTES);
+    this.#tell(whole.subarray(0, length), sink);
+    // Held anew: the piece was lent out of the same memory.
+    if (length < whole.byteLength) this.#held.add(Buffer.from(whole.subarray(length)));
+    return next;
   }
 
-  /** Tells the first bytes of the line that is held; its end is still to come. */
-  #take(length: number): Piece {
-    const text = this.#held.toString("utf8", 0, length);
-    this.#held = this.#held.subarray(length);
-    this.#position = { offset: this.#position.offset + length, state: "within" };
-    return { text, position: this.#position };
+  /** Tells the first bytes of a line whose end is still to come. */
+  #tell(piece: Buffer, sink: PieceSink): void {
+    this.#offset += piece.byteLength;
+    this.#state = "within";
+    sink.piece(piece, this.position);
   }
 
-  /** Undefined where the end belongs to what has been told already. */
-  #endLine(isReturn: boolean): Piece | undefined {
-    const { offset, state } = this.#position;
-    const text = this.#held.toString("utf8");
-    const isSecondOfPair = state === "after_cr" && !isReturn && text === "";
-    const isTold = state === "within" && text === "";
-    this.#position = {
-      offset: offset + this.#held.byteLength + 1,
-      state: isReturn ? "after_cr" : "fresh",
-    };
-    this.#held = NOTHING;
-    if (isSecondOfPair || isTold) return undefined;
-    return { text: text === "" ? "\n" : text, position: this.#position };
+  /** Tells nothing where the end belongs to what has been told already. */
+  #endLine(rest: Buffer, isReturn: boolean, sink: PieceSink): void {
+    const line = this.#held.byteLength === 0 ? rest : this.#held.take(rest);
+    const isSecondOfPair = this.#state === "after_cr" && !isReturn;
+    const isTold = this.#state === "within";
+    this.#offset += line.byteLength + 1;
+    this.#state = isReturn ? "after_cr" : "fresh";
+    if (line.byteLength > 0) sink.piece(line, this.position);
+    else if (!isSecondOfPair && !isTold) sink.piece(LINE_FEED, this.position);
   }
 }
 
 /** Tells text as it comes, line ends included; only a character that is cut in half waits for its rest. */
 export class VerbatimTeller implements TextTeller {
-  #position: TextPosition;
-  #held: Buffer = NOTHING;
+  #offset: number;
+  /** Less than one character. */
+  #held = NOTHING;
 
-  constructor(position: TextPosition) {
-    this.#position = position;
+  constructor({ offset }: TextPosition) {
+    this.#offset = offset;
   }
 
   get position(): TextPosition {
-    return this.#position;
+    return { offset: this.#offset, state: "fresh" };
   }
 
-  *push(bytes: Uint8Array): Generator<Piece, void> {
-    this.#held = Buffer.concat([this.#held, bytes]);
-    while (this.#held.byteLength > LONGEST_PIECE_BYTES)
-      yield this.#take(cutOf(this.#held, LONGEST_PIECE_BYTES));
-    const whole = cutOf(this.#held, this.#held.byteLength);
-    if (whole > 0) yield this.#take(whole);
+  push(bytes: Uint8Array, sink: PieceSink): number {
+    const held = this.#held.byteLength;
+    const all = held === 0 ? asBuffer(bytes) : Buffer.concat([this.#held, bytes]);
+    this.#held = NOTHING;
+    let at = 0;
+    while (at < all.byteLength && !sink.isFull) {
+      const length = cutOf(all.subarray(at), Math.min(LONGEST_PIECE_BYTES, all.byteLength - at));
+      if (length === 0) {
+        this.#held = Buffer.from(all.subarray(at));
+        return bytes.byteLength;
+      }
+      this.#tell(all.subarray(at, at + length), sink);
+      at += length;
+    }
+    return at - held;
   }
 
-  *flush(): Generator<Piece, void> {
-    if (this.#held.byteLength > 0) yield this.#take(this.#held.byteLength);
-  }
-
-  skip(length: number): void {
-    this.#position = { offset: this.#position.offset + this.#held.byteLength + length, state: "fresh" };
+  flush(sink: PieceSink): void {
+    if (this.#held.byteLength > 0) this.#tell(this.#held, sink);
     this.#held = NOTHING;
   }
 
-  #take(length: number): Piece {
-    const text = this.#held.toString("utf8", 0, length);
-    this.#held = this.#held.subarray(length);
-    this.#position = { offset: this.#position.offset + length, state: "fresh" };
-    return { text, position: this.#position };
+  skip(length: number): void {
+    this.#offset += this.#held.byteLength + length;
+    this.#held = NOTHING;
+  }
+
+  #tell(piece: Buffer, sink: PieceSink): void {
+    this.#offset += piece.byteLength;
+    sink.piece(piece, this.position);
+  }
+}
+
+/** The beginning of a line whose end has not come: at most one piece, however many chunks it comes in. */
+class HeldBytes {
+  #bytes = NOTHING;
+  #length = 0;
+
+  get byteLength(): number {
+    return this.#length;
+  }
+
+  add(bytes: Buffer): void {
+    const length = this.#length + bytes.byteLength;
+    if (length > this.#bytes.byteLength) {
+      const larger = Buffer.allocUnsafe(Math.max(length, Math.min(2 * length, LONGEST_PIECE_BYTES)));
+      this.#bytes.copy(larger, 0, 0, this.#length);
+      this.#bytes = larger;
+    }
+    bytes.copy(this.#bytes, this.#length);
+    this.#length = length;
+  }
+
+  /** All of it, with what follows; good until more is added. */
+  take(rest: Buffer = NOTHING): Buffer {
+    if (rest.byteLength > 0) this.add(rest);
+    const all = this.#bytes.subarray(0, this.#length);
+    this.#length = 0;
+    return all;
   }
 }
 
@@ -159,16 +190,4 @@ class LineEnds {
     if (this.#feed < 0) return this.#return;
     return this.#return < 0 ? this.#feed : Math.min(this.#feed, this.#return);
   }
-}
-
-/** The longest beginning of at most `limit` bytes that cuts no UTF-8 character in half. */
-function cutOf(bytes: Buffer, limit: number): number {
-  for (let start = limit - 1; start >= 0 && start >= limit - 3; start--) {
-    const byte = bytes[start] ?? 0;
-    const isContinuation = (byte & 0xc0) === 0x80;
-    if (isContinuation) continue;
-    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return start + length > limit ? start : limit;
-  }
-  return limit;
 }

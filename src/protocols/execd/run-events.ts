@@ -1,8 +1,19 @@
-import type { MimeBundle, RichEvent, Run, RunEnd, RunEvent, Stream } from "../../engine/run.ts";
+import {
+  STREAMS,
+  type MimeBundle,
+  type RichEvent,
+  type Run,
+  type RunEnd,
+  type RunEvent,
+  type Stream,
+} from "../../engine/run.ts";
 import { toFrame } from "../../http/event-stream.ts";
+import { FrameBatch } from "./frame-batch.ts";
 import { completeEvent, errorEvent, event, textEvent, type ErrorFacts } from "./frames.ts";
-import { LineTeller, VerbatimTeller, type Piece, type TextTeller } from "./lines.ts";
+import { LineTeller, VerbatimTeller } from "./lines.ts";
+import type { TextTeller } from "./pieces.ts";
 import { cursorOf, writePosition, type StreamPosition } from "./stream-position.ts";
+import { TextFrames } from "./text-frames.ts";
 
 /** How a route tells its runs. */
 export interface TellStyle {
@@ -14,9 +25,6 @@ export interface TellStyle {
   errorOf(end: RunEnd): ErrorFacts | undefined;
 }
 
-/** Frames are handed on in batches of about this many characters, so that many short lines cost one write. */
-const BATCH_CHARACTERS = 64 * 1024;
-
 /**
  * Tells a run from a position on as frames: the first event, what it tells as it happens, and exactly one final
  * event. What is told after a cut is byte for byte what would have been told without it.
@@ -25,33 +33,22 @@ export async function* tellRun(
   run: Run,
   style: TellStyle,
   from: StreamPosition,
-): AsyncGenerator<string, void> {
+): AsyncGenerator<Uint8Array, void> {
   if (from.ended) return;
   const telling = new Telling(style, from);
-  if (!from.begun) yield telling.frame(textEvent("init", style.init));
+  if (!from.begun) yield telling.begin();
   for await (const told of run.events(cursorOf(from))) {
-    if (told.type === "ended") {
-      const { durationMs } = await run.outcome;
-      yield* batched(telling.end(told.end, durationMs));
-    } else yield* batched(telling.tell(told));
+    if (told.type === "output") yield* telling.output(told);
+    else if (told.type !== "ended") yield* telling.tell(told);
+    else yield telling.end(told.end, (await run.outcome).durationMs);
   }
-}
-
-function* batched(frames: Iterable<string>): Generator<string, void> {
-  let batch = "";
-  for (const frame of frames) {
-    batch += frame;
-    if (batch.length < BATCH_CHARACTERS) continue;
-    yield batch;
-    batch = "";
-  }
-  if (batch !== "") yield batch;
 }
 
 /** One client's place in the stream of a run, moved on with every frame. */
 class Telling {
   readonly #style: TellStyle;
   readonly #tellers: Readonly<Record<Stream, TextTeller>>;
+  readonly #batch = new FrameBatch();
   #position: StreamPosition;
   #failure: ErrorFacts | undefined;
 
@@ -62,48 +59,66 @@ class Telling {
     this.#position = from;
   }
 
-  frame(json: string, change: Partial<StreamPosition> = {}): string {
-    this.#position = { ...this.#position, ...change, begun: true };
-    return toFrame(json, writePosition(this.#position));
+  begin(): Uint8Array {
+    this.#frame(textEvent("init", this.#style.init));
+    return this.#batch.take();
   }
 
-  *tell(told: Exclude<RunEvent, { type: "ended" }>): Generator<string, void> {
+  *output({ stream, bytes }: Extract<RunEvent, { type: "output" }>): Generator<Uint8Array, void> {
+    const teller = this.#tellers[stream];
+    const frames = new TextFrames(this.#batch, this.#position, stream);
+    for (let at = 0; at < bytes.byteLength;) {
+      at += teller.push(bytes.subarray(at), frames);
+      if (!this.#batch.isEmpty) yield this.#batch.take();
+    }
+    this.#moved(stream);
+  }
+
+  *tell(told: Exclude<RunEvent, { type: "ended" | "output" }>): Generator<Uint8Array, void> {
     switch (told.type) {
       case "started":
         return;
-      case "output":
-        for (const piece of this.#tellers[told.stream].push(told.bytes))
-          yield this.#piece(told.stream, piece);
-        return;
       case "dropped":
-        this.#tellers[told.stream].skip(told.length);
-        yield this.frame(textEvent("status", `${told.length} bytes of ${told.stream} are no longer kept`), {
-          [told.stream]: this.#tellers[told.stream].position,
-        });
-        return;
+        this.#dropped(told);
+        break;
       case "result":
       case "display":
       case "display_update":
       case "clear":
       case "input_request":
       case "failed":
-        yield* this.#rich(told);
+        this.#rich(told);
     }
+    if (!this.#batch.isEmpty) yield this.#batch.take();
   }
 
-  *end(end: RunEnd, durationMs: number): Generator<string, void> {
-    for (const stream of ["stdout", "stderr"] as const)
-      for (const piece of this.#tellers[stream].flush()) yield this.#piece(stream, piece);
+  end(end: RunEnd, durationMs: number): Uint8Array {
+    for (const stream of STREAMS) {
+      this.#tellers[stream].flush(new TextFrames(this.#batch, this.#position, stream));
+      this.#moved(stream);
+    }
     const error = this.#failure ?? this.#style.errorOf(end);
-    const last = error ? errorEvent(error) : completeEvent(durationMs);
-    yield this.frame(last, { ended: true });
+    this.#frame(error ? errorEvent(error) : completeEvent(durationMs), { ended: true });
+    return this.#batch.take();
   }
 
-  #piece(stream: Stream, { text, position }: Piece): string {
-    return this.frame(textEvent(stream, text), { [stream]: position });
+  #frame(json: string, change: Partial<StreamPosition> = {}): void {
+    this.#position = { ...this.#position, ...change, begun: true };
+    this.#batch.add(toFrame(json, writePosition(this.#position)));
   }
 
-  *#rich(told: RichEvent): Generator<string, void> {
+  #moved(stream: Stream): void {
+    this.#position = { ...this.#position, [stream]: this.#tellers[stream].position };
+  }
+
+  #dropped({ stream, length }: Extract<RunEvent, { type: "dropped" }>): void {
+    this.#tellers[stream].skip(length);
+    this.#frame(textEvent("status", `${length} bytes of ${stream} are no longer kept`), {
+      [stream]: this.#tellers[stream].position,
+    });
+  }
+
+  #rich(told: RichEvent): void {
     if (told.type === "failed")
       this.#failure = { ename: told.name, evalue: told.message, traceback: told.traceback };
     // Read again only for the error that is told at the end.
@@ -111,8 +126,8 @@ class Telling {
     const frames = richFrames(told);
     const failed = told.type === "failed" ? told.index : this.#position.failed;
     for (let part = this.#position.part; part < frames.length - 1; part++)
-      yield this.frame(frames[part] ?? "", { part: part + 1 });
-    yield this.frame(frames.at(-1) ?? "", { rich: told.index + 1, part: 0, failed });
+      this.#frame(frames[part] ?? "", { part: part + 1 });
+    this.#frame(frames.at(-1) ?? "", { rich: told.index + 1, part: 0, failed });
   }
 }
 

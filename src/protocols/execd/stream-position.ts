@@ -1,6 +1,6 @@
 import type { Cursor, Stream } from "../../engine/run.ts";
 import { HttpFault } from "../../http/fault.ts";
-import { TEXT_START, type TextPosition } from "./lines.ts";
+import { TEXT_START, type TextPosition } from "./pieces.ts";
 
 /**
  * Where a client stands in the stream of one run, after any frame. Written as the frame's `id`, so that whoever
@@ -38,10 +38,23 @@ export function startOf(run: string): StreamPosition {
 const STATES = { fresh: "", after_cr: "r", within: "w" } as const;
 
 /** For example `0198…:120r.0.3`. */
-export function writePosition({ run, stdout, stderr, rich, part, failed, ended }: StreamPosition): string {
-  const text = ({ offset, state }: TextPosition) => `${offset}${STATES[state]}`;
+export function writePosition(position: StreamPosition): string {
+  const [before, after] = writeAround(position, "stdout");
+  return before + writeOffset(position.stdout) + after;
+}
+
+/** What stands before and after one stream's part: the same for all lines that come in a row. */
+export function writeAround(position: StreamPosition, stream: Stream): [before: string, after: string] {
+  const { run, stdout, stderr, rich, part, failed, ended } = position;
   const more = `${part > 0 ? `p${part}` : ""}${failed === undefined ? "" : `f${failed}`}${ended ? "e" : ""}`;
-  return `${run}:${text(stdout)}.${text(stderr)}.${rich}${more}`;
+  const rest = `.${rich}${more}`;
+  return stream === "stdout"
+    ? [`${run}:`, `.${writeOffset(stderr)}${rest}`]
+    : [`${run}:${writeOffset(stdout)}.`, rest];
+}
+
+export function writeOffset({ offset, state }: TextPosition): string {
+  return `${offset}${STATES[state]}`;
 }
 
 const FORM =

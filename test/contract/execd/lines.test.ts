@@ -1,17 +1,38 @@
 import { expect, test } from "bun:test";
+import { LineTeller, VerbatimTeller } from "../../../src/protocols/execd/lines.ts";
 import {
-  LineTeller,
   LONGEST_PIECE_BYTES,
   TEXT_START,
-  VerbatimTeller,
-  type Piece,
+  type PieceSink,
   type TextPosition,
-} from "../../../src/protocols/execd/lines.ts";
+  type TextTeller,
+} from "../../../src/protocols/execd/pieces.ts";
 import { randomNumbers } from "../../support/random.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 type Teller = typeof LineTeller | typeof VerbatimTeller;
+
+interface Piece {
+  readonly text: string;
+  readonly position: TextPosition;
+}
+
+/** Keeps what it is told, and is full after every piece. */
+class Pieces implements PieceSink {
+  readonly all: Piece[] = [];
+  isFull = false;
+
+  piece(bytes: Buffer, position: TextPosition): void {
+    this.all.push({ text: bytes.toString("utf8"), position });
+    this.isFull = true;
+  }
+
+  take(teller: TextTeller, bytes: Uint8Array): this {
+    for (let at = 0; at < bytes.byteLength; this.isFull = false) at += teller.push(bytes.subarray(at), this);
+    return this;
+  }
+}
 
 /** Tells bytes that come in pieces of these lengths. */
 function tell(
@@ -21,13 +42,14 @@ function tell(
   from: TextPosition = TEXT_START,
 ): Piece[] {
   const teller = new Kind(from);
-  const pieces: Piece[] = [];
+  const pieces = new Pieces();
   for (let at = from.offset; at < input.byteLength;) {
     const next = Math.min(input.byteLength, at + lengths());
-    pieces.push(...teller.push(input.slice(at, next)));
+    pieces.take(teller, input.slice(at, next));
     at = next;
   }
-  return [...pieces, ...teller.flush()];
+  teller.flush(pieces);
+  return pieces.all;
 }
 
 /** Ends of lines of every kind, characters of every length, bytes that are none, and one very long line. */
@@ -72,9 +94,8 @@ test("a line of any length is told in pieces of whole characters", () => {
 
 test("after lost bytes a new line begins", () => {
   const teller = new LineTeller(TEXT_START);
-  const before = [...teller.push(bytes("one\nhalf"))];
+  const pieces = new Pieces().take(teller, bytes("one\nhalf"));
   teller.skip(100);
-  const after = [...teller.push(bytes("rest\n"))];
-  expect([...before, ...after].map(({ text }) => text)).toEqual(["one", "rest"]);
+  expect(pieces.take(teller, bytes("rest\n")).all.map(({ text }) => text)).toEqual(["one", "rest"]);
   expect(teller.position.offset).toBe(8 + 100 + 5);
 });
