@@ -124,7 +124,8 @@ const TABLE: readonly Cases[] = [
     exit: "System.exit(3);",
     killed:
       'new ProcessBuilder("kill", "-KILL", "" + ProcessHandle.current().pid()).start(); while (true) {}',
-    eatsMemory: "var kept = new ArrayList<Object>(); while (true) kept.add(java.nio.ByteBuffer.allocateDirect(64 << 20));",
+    eatsMemory:
+      "var kept = new ArrayList<Object>(); while (true) kept.add(java.nio.ByteBuffer.allocateDirect(64 << 20));",
     hasOwnLimit: true,
   },
   {
