@@ -70,8 +70,10 @@ export class Tokens {
     const now = Date.now() / 1000;
     const known = this.#known.get(token);
     if (known !== undefined && known + LEEWAY_SECONDS > now) return;
-    const verify = SYMMETRIC.includes(algorithmOf(token)) ? this.#symmetric : this.#asymmetric;
-    if (verify === undefined) throw invalid("its algorithm is not accepted here");
+    const algorithm = algorithmOf(token);
+    if (algorithm === undefined) throw invalid("it is no JSON Web Token");
+    const verify = SYMMETRIC.includes(algorithm) ? this.#symmetric : this.#asymmetric;
+    if (verify === undefined) throw invalid(`its algorithm, ${algorithm}, is not accepted here`);
     const expiry = await verify(token);
     if (this.#known.size >= REMEMBERED) this.#known.delete(this.#known.keys().next().value ?? "");
     this.#known.set(token, expiry);
@@ -137,14 +139,15 @@ function invalid(reason: string): HttpFault {
   return new HttpFault("credential_invalid", `Invalid token: ${reason}`);
 }
 
-function algorithmOf(token: string): string {
+/** undefined for what is no JSON Web Token. */
+function algorithmOf(token: string): string | undefined {
   try {
     const header: unknown = JSON.parse(Buffer.from(token.split(".")[0] ?? "", "base64url").toString());
     if (typeof header === "object" && header !== null && "alg" in header) return String(header.alg);
   } catch {
-    // Not a JSON Web Token at all; the verifier says so.
+    // Said by the caller.
   }
-  return "none";
+  return undefined;
 }
 
 function publicKeys(text: string): JWTVerifyGetKey {

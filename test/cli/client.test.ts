@@ -88,7 +88,7 @@ describe("run and cmd", () => {
   test("say what is wrong: no token, a wrong one, no daemon, no such program, no such file", async () => {
     const nobody = { SANDERLING_TOKEN: "nonsense" };
     expect(await run(["cmd", "-n", "ls"], "", nobody)).toMatchObject({ code: 1, stdout: "" });
-    expect((await run(["ps"], "", nobody)).stderr).toContain("Invalid token");
+    expect((await run(["ps"], "", nobody)).stderr).toContain("Invalid token: it is no JSON Web Token");
     const nowhere = { SANDERLING_URL: "http://127.0.0.1:1" };
     expect((await run(["ps"], "", nowhere)).stderr).toContain("Cannot reach http://127.0.0.1:1");
     const missing = await run(["cmd", "-n", "--", "no-such-program", "x"]);

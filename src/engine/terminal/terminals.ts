@@ -105,11 +105,7 @@ export class Terminals implements AsyncDisposable {
   }
 
   #requireName(name: string): void {
-    if (!/^[\w.-]{1,64}$/.test(name))
-      throw new EngineError(
-        "invalid",
-        `Cannot name a terminal session ${JSON.stringify(name)}: use up to 64 letters, digits, dots, dashes and underscores`,
-      );
+    requireSessionName(name);
     if (this.find(name)) throw new EngineError("exists", `There is a terminal session ${name} already`);
   }
 
@@ -139,4 +135,13 @@ export class Terminals implements AsyncDisposable {
     timer.unref();
     this.#timers.set(session.id, timer);
   }
+}
+
+/** @throws EngineError `invalid`. */
+export function requireSessionName(name: string): void {
+  if (!/^[\w.-]{1,64}$/.test(name))
+    throw new EngineError(
+      "invalid",
+      `Cannot name a terminal session ${JSON.stringify(name)}: use up to 64 letters, digits, dots, dashes and underscores`,
+    );
 }

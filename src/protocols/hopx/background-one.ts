@@ -11,6 +11,7 @@ import {
   waited,
   waitQuery,
 } from "./background-schema.ts";
+import { decodeBase64 } from "./base64.ts";
 import { describeSlice } from "./background-output.ts";
 import { describeProcess } from "./background-view.ts";
 import { route, type HopxContext } from "./context.ts";
@@ -119,10 +120,5 @@ function inputOf({ id, run }: BackgroundProcess) {
 }
 
 function decode(data: string, encoding: "utf8" | "base64"): Uint8Array {
-  if (encoding === "utf8") return new TextEncoder().encode(data);
-  try {
-    return Uint8Array.fromBase64(data);
-  } catch {
-    throw new EngineError("invalid", "data: not valid base64");
-  }
+  return encoding === "utf8" ? new TextEncoder().encode(data) : decodeBase64(data);
 }

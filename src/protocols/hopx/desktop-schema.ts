@@ -196,13 +196,16 @@ export const recordingFacts = z
 
 /** Decimal, as a number or as text; other tools write the same number in hexadecimal. */
 const windowId = z
-  .union([
-    z.int().min(0),
-    z
-      .string()
-      .regex(/^(\d+|0x[\da-f]+)$/i)
-      .transform(Number),
-  ])
+  .union(
+    [
+      z.int().min(0),
+      z
+        .string()
+        .regex(/^(\d+|0x[\da-f]+)$/i)
+        .transform(Number),
+    ],
+    { error: ({ input }) => `expected the number of a window, received ${String(input)}` },
+  )
   .meta({
     type: "string",
   });

@@ -4,6 +4,7 @@ import type { Session } from "../../engine/desktop/session.ts";
 import { windowKey, type WindowFacts } from "../../engine/desktop/windows.ts";
 import { describeEnd } from "../../engine/run.ts";
 import type { RequestInfo, Route } from "../../http/route.ts";
+import { decodeBase64 } from "./base64.ts";
 import { route, type HopxContext } from "./context.ts";
 import { deviceRoutes, type Action } from "./desktop-action.ts";
 import type { windowFacts } from "./desktop-schema.ts";
@@ -171,8 +172,7 @@ const setClip: Action["perform"] = async (parsed, _, { engine }) => {
   const given = content ?? text;
   if ((typeof given === "string") === (typeof data === "string"))
     throw new EngineError("invalid", "Give either content (or text), or data with its type");
-  const bytes =
-    typeof data === "string" ? Buffer.from(data, "base64") : new TextEncoder().encode(given ?? "");
+  const bytes = typeof data === "string" ? decodeBase64(data) : new TextEncoder().encode(given ?? "");
   const { clipboard } = await engine.desktop.use();
   await clipboard.set({
     type: typeof data === "string" ? (type ?? "application/octet-stream") : TEXT,

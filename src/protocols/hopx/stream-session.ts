@@ -5,6 +5,7 @@ import type { Run } from "../../engine/run.ts";
 import { describeIssues, HttpFault } from "../../http/fault.ts";
 import type { RequestInfo } from "../../http/route.ts";
 import type { Message, WebSocketConnection } from "../../http/websocket.ts";
+import { decodeBase64 } from "./base64.ts";
 import type { HopxContext } from "./context.ts";
 import { answerError } from "./errors.ts";
 import { losesBursts, PacedSocket } from "./paced-socket.ts";
@@ -147,7 +148,7 @@ export class StreamSession<Start extends StartFields> {
     switch (message.type) {
       case "stdin": {
         const { data, encoding, ack } = message;
-        const bytes = encoding === "base64" ? Uint8Array.fromBase64(data) : new TextEncoder().encode(data);
+        const bytes = encoding === "base64" ? decodeBase64(data) : new TextEncoder().encode(data);
         const tell = (total: number) =>
           this.#send({ type: "stdin_ack", accepted_bytes: total, run_id: run.id });
         input.write(bytes, ack ? tell : undefined);

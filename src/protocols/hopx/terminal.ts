@@ -3,6 +3,7 @@ import type { Engine } from "../../engine/engine.ts";
 import type { Role } from "../../engine/terminal/attachment.ts";
 import type { TerminalSession } from "../../engine/terminal/session.ts";
 import { shellCommand } from "../../engine/terminal/shell.ts";
+import { requireSessionName } from "../../engine/terminal/terminals.ts";
 import type { RequestInfo } from "../../http/route.ts";
 import { Upgrade, type WebSocketConnection } from "../../http/websocket.ts";
 import { route, type HopxContext } from "./context.ts";
@@ -62,8 +63,24 @@ interface Asked {
   readonly context: HopxContext;
 }
 
-/** Nothing is made or taken before the handshake is done. */
+/** Nothing is made or taken before the handshake is done; what cannot be had is told on the connection. */
 async function serve(
+  connection: WebSocketConnection,
+  found: TerminalSession | undefined,
+  asked: Asked,
+): Promise<void> {
+  try {
+    await serveSession(connection, found, asked);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    await connection.send(
+      JSON.stringify({ type: "error", error: error.message, code: "TERMINAL_UNAVAILABLE" }),
+    );
+    connection.close(1011, error.message);
+  }
+}
+
+async function serveSession(
   connection: WebSocketConnection,
   found: TerminalSession | undefined,
   { query, role, request, context: { engine } }: Asked,
@@ -75,18 +92,8 @@ async function serve(
     if (record && session.recording === undefined) session.startRecording();
     if (session.mode === undefined || (restart && role === "holder")) await session.start("terminal");
     using attachment = session.attach(role, { since, takeover });
-    await new TerminalConnection(
-      connection,
-      session,
-      { role, knowsSessions: name !== undefined },
-      request,
-    ).serve(attachment);
-  } catch (error) {
-    if (!(error instanceof EngineError)) throw error;
-    await connection.send(
-      JSON.stringify({ type: "error", error: error.message, code: "TERMINAL_UNAVAILABLE" }),
-    );
-    connection.close(1011, error.message);
+    const how = { role, knowsSessions: name !== undefined };
+    await new TerminalConnection(connection, session, how, request).serve(attachment);
   } finally {
     // Nobody could come back to it; a terminal whose window is closed is hung up.
     if (name === undefined || (found === undefined && session.mode === undefined))
@@ -111,7 +118,10 @@ function roleOf(
   return role;
 }
 
-/** @throws EngineError `not_found` for an id that is none, or for a viewer of what is not there. */
+/**
+ * @throws EngineError `not_found` for an id that is none, or for a viewer of what is not there; `invalid` for what
+ * can be no name.
+ */
 function findSession(
   { session }: TerminalQuery,
   role: Role,
@@ -121,6 +131,7 @@ function findSession(
   const found = terminals.find(session);
   const isId = /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(session);
   if (found === undefined && (isId || role === "viewer")) throw missing(session);
+  if (found === undefined) requireSessionName(session);
   return found;
 }
 

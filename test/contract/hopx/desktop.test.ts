@@ -70,6 +70,14 @@ describe("the forms of requests", () => {
       expect([path, body, answer.status]).toEqual([path, body, 200]);
       return answer.body;
     };
+    const refuse = async (path: string, body: object) => {
+      const answer = await daemon.post(path, body);
+      expect(answer.status).toBe(400);
+      return answer.body.error;
+    };
+    expect(await refuse("/desktop/windows/focus", { window_id: "first" })).toContain("number of a window");
+    expect(await refuse("/desktop/windows/focus", {})).toContain("number of a window");
+    expect(await refuse("/desktop/clipboard/set", { type: "image/png", data: "!!!" })).toContain("base64");
     const xev = await accept("/desktop/launch", { command: "xev > xev.log", timeout: 20 });
     expect(xev["window"]).toMatchObject({ title: "Event Tester", focused: true });
     await accept("/desktop/mouse", { action: "move", x: 100, y: 100 });

@@ -195,6 +195,17 @@ describe("a client", () => {
     expect(textOf(await client.run({ code: "print(1)" }))).toBe("1\n");
   });
 
+  test("is told of input that is no base64, and its run goes on", async () => {
+    await using client = await commands();
+    client.send({ type: "execute", command: "cat", stdin_open: true });
+    client.send({ type: "stdin", data: "!!!", encoding: "base64" });
+    client.send({ type: "stdin", data: "aGk=", encoding: "base64" });
+    client.send({ type: "stdin_end" });
+    const told = await client.upTo("complete");
+    expect(last(told, "error")).toMatchObject({ code: "INVALID_REQUEST", refused: "stdin" });
+    expect(textOf(told)).toBe("hi");
+  });
+
   test("that goes away takes its run with it", async () => {
     const client = await commands();
     client.send({ command: "echo $$; exec sleep 600" });

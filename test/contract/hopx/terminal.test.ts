@@ -255,7 +255,7 @@ test("a session is recorded for asciinema on request", async () => {
 test("what makes no sense is refused before the upgrade, and bad messages leave the connection open", async () => {
   const status = async (query: string) => (await daemon.fetch(`/terminal${query}`)).status;
   expect(await status("?session=5b0d1f5e-0000-4000-8000-000000000000")).toBe(404);
-  for (const query of ["?mode=viewer", "?record=1", "?cols=0", "?mode=other"])
+  for (const query of ["?mode=viewer", "?record=1", "?cols=0", "?mode=other", "?session=", "?session=a/b"])
     expect(await status(query)).toBe(400);
   expect(await status("")).toBe(426);
   await using client = await open();
@@ -294,6 +294,18 @@ test("a session that cannot start is an error, on a connection and in an answer"
     1011,
   ]);
   expect(await sessions()).toEqual([]);
+});
+
+test("one session too many is an error that says so", async () => {
+  await using small = await TestDaemon.start({ env: { SANDERLING_MAX_TERMINALS: "1" } });
+  await using first = await SocketClient.open(small, "/terminal?session=first");
+  await first.upTo("attached");
+  await using second = await SocketClient.open(small, "/terminal");
+  const close = await second.closed;
+  expect([second.messages[0]?.["error"], close.code]).toEqual([
+    "Cannot open another terminal session: there are 1, which is the limit",
+    1011,
+  ]);
 });
 
 test("sessions of the other API are the same sessions", async () => {
