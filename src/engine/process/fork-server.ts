@@ -5,7 +5,6 @@ import {
   createInputPipe,
   createMemoryFile,
   createOutputPipe,
-  createPipe,
   createSocketPair,
   sendWithDescriptors,
 } from "./libc.ts";
@@ -53,7 +52,8 @@ export class ForkServer implements AsyncDisposable {
     start: (descriptors: readonly number[]) => Promise<ProcessRun>,
   ): Promise<ForkServer | undefined> {
     const [own, its] = createSocketPair();
-    const reports = createPipe();
+    // Read without blocking: a blocking read would keep one of the runtime's few threads for as long as it waits.
+    const reports = createOutputPipe();
     try {
       const run = await start([its, reports.writeFd]);
       const server = new ForkServer(run, containment, own, reports.readFd);
