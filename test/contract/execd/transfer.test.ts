@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { TEST_ACCESS_TOKEN, TestDaemon } from "../../support/daemon.ts";
 import { until } from "../../support/engine.ts";
 import { growthWhile } from "../../support/memory.ts";
+import { SocketClient } from "../../support/socket-client.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -338,5 +339,14 @@ describe("both APIs work on the same files", () => {
     const found = await daemon.execd(`/files/search?pattern=*.txt&path=${encodeURIComponent(directory)}`);
     for (const answer of [listed, found])
       expect(await answer.json()).toMatchObject([{ size: 8 }, { size: 7 }]);
+  });
+
+  test("what the Execution API does is seen by who watches over the other", async () => {
+    const directory = await fresh();
+    await using watcher = await SocketClient.open(daemon, "/files/watch");
+    watcher.send({ action: "watch", path: directory });
+    await watcher.upTo("status");
+    await uploadParts([metadata(join(directory, "seen.txt")), file("by execd")]);
+    await until(() => watcher.messages.some((message) => message["path"] === join(directory, "seen.txt")));
   });
 });
