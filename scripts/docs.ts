@@ -1,8 +1,9 @@
-/** Writes the generated documents: docs/settings.md and docs/hopx-openapi.json. With --check, says if they are stale. */
+/** Writes the generated documents: docs/settings.md and the OpenAPI documents. With --check, says if they are stale. */
 import { join } from "node:path";
 import { format } from "prettier";
 import { flagName, variableName } from "../src/config/read.ts";
 import { SETTINGS } from "../src/config/settings.ts";
+import { describeExecdApi } from "../src/protocols/execd/routes.ts";
 import { describeHopxApi } from "../src/protocols/hopx/routes.ts";
 import { VERSION } from "../src/version.ts";
 
@@ -36,6 +37,10 @@ const pages = {
     settingsPage().replace(/\| [^|]*\/sanderling \|/, "| /var/lib/sanderling, or in the home directory |"),
     { parser: "markdown", printWidth: 110 },
   ),
+  "execd-openapi.json": await format(JSON.stringify(await describeExecdApi(VERSION)), {
+    parser: "json",
+    printWidth: 110,
+  }),
   "hopx-openapi.json": await format(JSON.stringify(await describeHopxApi(VERSION)), {
     parser: "json",
     printWidth: 110,

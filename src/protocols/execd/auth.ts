@@ -14,6 +14,9 @@ export function authenticate(
     case "token":
       check(headers.get("x-execd-access-token"), accessToken, "X-EXECD-ACCESS-TOKEN");
       return;
+    case "page":
+      checkPage(headers, accessToken);
+      return;
     case "api_key":
       check(headers.get("open-sandbox-api-key"), apiKey, "OPEN-SANDBOX-API-KEY");
   }
@@ -23,4 +26,22 @@ function check(given: string | null, expected: string, header: string): void {
   if (given !== null && equalSecrets(given, expected)) return;
   const kind = given === null ? "credential_missing" : "credential_invalid";
   throw new HttpFault(kind, `Unauthorized: invalid or missing header ${header}`);
+}
+
+/** Browsers ask their user for a password; everything else on the page's origin stays as it is. */
+function checkPage(headers: Headers, accessToken: string): void {
+  const header = headers.get("x-execd-access-token");
+  const basic = /^Basic\s+(\S+)\s*$/i.exec(headers.get("authorization") ?? "")?.[1];
+  const password =
+    basic &&
+    Buffer.from(basic, "base64")
+      .toString("utf8")
+      .replace(/^[^:]*:/, "");
+  const given = header ?? password;
+  if (given !== undefined && equalSecrets(given, accessToken)) return;
+  throw new HttpFault(
+    given === undefined ? "credential_missing" : "credential_invalid",
+    "Unauthorized: send the access token as X-EXECD-ACCESS-TOKEN or as the password of HTTP Basic",
+    { "WWW-Authenticate": 'Basic realm="Sanderling: any user name, the access token as password"' },
+  );
 }

@@ -25,8 +25,9 @@ export interface ExecdContext {
 
 /**
  * The credentials a row of the table can ask for: `token` is the access token (X-EXECD-ACCESS-TOKEN), `api_key`
- * the key of the sandbox's own entry (OPEN-SANDBOX-API-KEY).
+ * the key of the sandbox's own entry (OPEN-SANDBOX-API-KEY), `page` the access token, which a browser may also send as
+ * the password of HTTP Basic.
  */
-export type Credential = "none" | "token" | "api_key";
+export type Credential = "none" | "token" | "api_key" | "page";
 
 export const route = routesFor<ExecdContext>();

@@ -9,15 +9,17 @@ import { commandRequest, operationRequest } from "./command-schema.ts";
 import { route } from "./context.ts";
 import { ExecdRefusal } from "./errors.ts";
 import { errorBody } from "./files-schema.ts";
+import { makeSession } from "./pty.ts";
+import { ptyOperationRequest } from "./pty-schema.ts";
 
 /**
  * Creations that their caller names beforehand, as the upstream proposal for them has it (OSEP-0024, a draft in
- * September 2026). `POST /pty/operations` belongs to it too; whoever has the terminals adds it with
- * `createOperation`.
+ * September 2026).
  */
 const HEADER = "X-EXECD-OPERATION-ID";
 const NO_STORE = { "Cache-Control": "no-store" } as const;
 const PATH = "/command/operations";
+const PTY_PATH = "/pty/operations";
 
 const instance = z
   .object({ instance_id: z.string(), issued_at: z.int(), retention_seconds: z.int(), capacity: z.int() })
@@ -75,12 +77,23 @@ export const operationRoutes = [
     responses: { 200: { description: "Started, now or before", schema: operation }, ...refusals },
     handle: ({ body: { operation_id, ...body } }, _, context) => {
       const command = checked(body);
-      const fingerprint = fingerprintOf(
-        { method: "POST", path: PATH },
-        { params: undefined, query: undefined, body: command },
-      );
+      const fingerprint = fingerprintAt(PATH, command);
       const start = async () => (await startCommand(command, context)).id;
       return answer(() => context.engine.operations.create("command", operation_id, fingerprint, start));
+    },
+  }),
+
+  route({
+    method: "POST",
+    path: PTY_PATH,
+    credential: "token",
+    summary: "Make a terminal session under an operation id, once",
+    body: ptyOperationRequest,
+    responses: { 200: { description: "Made, now or before", schema: operation }, ...refusals },
+    handle: ({ body: { operation_id, ...body } }, _, { engine }) => {
+      const fingerprint = fingerprintAt(PTY_PATH, body);
+      const start = async () => (await makeSession(body, engine)).id;
+      return answer(() => engine.operations.create("pty", operation_id, fingerprint, start));
     },
   }),
 
@@ -96,6 +109,10 @@ export const operationRoutes = [
   }),
 ];
 
+function fingerprintAt(path: string, body: unknown): string {
+  return fingerprintOf({ method: "POST", path }, { params: undefined, query: undefined, body });
+}
+
 function checked(body: unknown): z.output<typeof commandRequest> {
   const result = commandRequest.safeParse(body);
   if (result.success) return result.data;
@@ -103,7 +120,7 @@ function checked(body: unknown): z.output<typeof commandRequest> {
 }
 
 /** Answers with an operation, or with the code that the proposal has for why there is none. */
-export async function answer(find: () => Promise<Operation> | Operation): Promise<Reply> {
+async function answer(find: () => Promise<Operation> | Operation): Promise<Reply> {
   try {
     return { status: 200, headers: NO_STORE, body: describe(await find()) };
   } catch (error) {

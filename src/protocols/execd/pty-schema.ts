@@ -2,16 +2,23 @@ import { z } from "zod";
 
 /** Shapes of the terminal routes (contracts/opensandbox-execd.md, 8). */
 
+const fields = {
+  cwd: z
+    .string()
+    .nullish()
+    .describe("Directory to start in, made when it is missing; ~ and $NAME are expanded"),
+  command: z.string().nullish().describe("Run by bash -c; default: an interactive bash"),
+};
+
 export const ptyRequest = z
-  .object({
-    cwd: z
-      .string()
-      .nullish()
-      .describe("Directory to start in, made when it is missing; ~ and $NAME are expanded"),
-    command: z.string().nullish().describe("Run by bash -c; default: an interactive bash"),
-  })
+  .object(fields)
   .nullable()
   .meta({ id: "PtyRequest", example: { cwd: "/tmp" } });
+
+/** Unknown members are refused: what is done once must be exactly what was meant. */
+export const ptyOperationRequest = z
+  .strictObject({ ...fields, operation_id: z.string().min(1) })
+  .meta({ id: "CreatePtyOperationRequest" });
 
 export const ptyCreated = z.object({ session_id: z.uuid() }).meta({ id: "PtyCreated" });
 

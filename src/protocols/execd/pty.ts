@@ -30,17 +30,10 @@ export const ptyRoutes = [
       429: { description: "Too many sessions", schema: errorBody },
       ...unauthorized,
     },
-    handle: async ({ body }, _, { engine }) => {
-      const command = body?.command ?? undefined;
-      const session = engine.terminals.create({
-        argv: shellCommand((name) => engine.findProgram(name), {
-          command: command === "" ? undefined : command,
-          start: "plain",
-        }),
-        cwd: await openDirectory(body?.cwd ?? "", engine),
-      });
-      return { status: 201, body: { session_id: session.id } };
-    },
+    handle: async ({ body }, _, { engine }) => ({
+      status: 201,
+      body: { session_id: (await makeSession(body, engine)).id },
+    }),
   }),
 
   route({
@@ -89,6 +82,21 @@ export const ptyRoutes = [
     },
   }),
 ];
+
+/** Makes what the request describes; its shell starts with the first connection. */
+export async function makeSession(
+  body: z.output<typeof ptyRequest>,
+  engine: Engine,
+): Promise<TerminalSession> {
+  const command = body?.command ?? undefined;
+  return engine.terminals.create({
+    argv: shellCommand((name) => engine.findProgram(name), {
+      command: command === "" ? undefined : command,
+      start: "plain",
+    }),
+    cwd: await openDirectory(body?.cwd ?? "", engine),
+  });
+}
 
 /** @throws ExecdRefusal 404. Names are the other API's: this one knows ids. */
 function sessionOf({ sessionId }: z.output<typeof params>, { terminals }: Engine): TerminalSession {

@@ -22,6 +22,7 @@ import { interruptRoutes } from "./interrupt.ts";
 import { ptyRoutes } from "./pty.ts";
 import { readQuery } from "./query.ts";
 import { recorded } from "./recorded.ts";
+import { describeExecd, referenceRoutes } from "./reference.ts";
 import { sandboxRoutes } from "./sandboxes.ts";
 import { sessionRoutes } from "./sessions.ts";
 
@@ -63,7 +64,7 @@ function withoutLastSlash({ method, url }: Request): Response | undefined {
 }
 
 export function execdRoutes(): readonly Route<ExecdContext>[] {
-  return recorded([
+  const api = recorded([
     ...healthRoutes,
     ...commandRoutes,
     ...interruptRoutes,
@@ -81,4 +82,10 @@ export function execdRoutes(): readonly Route<ExecdContext>[] {
     ...isolatedRunRoutes,
     ...isolatedFileRoutes,
   ]);
+  return [...api, ...referenceRoutes(api)];
+}
+
+/** The OpenAPI document of this API. */
+export function describeExecdApi(version: string): Promise<object> {
+  return describeExecd(execdRoutes(), version);
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { TestDaemon } from "../../support/daemon.ts";
 import { eventsOf } from "../../support/event-stream.ts";
+import { PtyClient } from "../../support/pty-client.ts";
 
 let daemon: TestDaemon;
 let prefix = "";
@@ -18,8 +19,8 @@ async function json(response: Promise<Response>): Promise<{ status: number; body
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
 }
 
-const create = (body: object) =>
-  json(daemon.execd("/command/operations", { method: "POST", body: JSON.stringify(body) }));
+const create = (body: object, path = "/command/operations") =>
+  json(daemon.execd(path, { method: "POST", body: JSON.stringify(body) }));
 const find = (id: string, kind = "command") =>
   json(daemon.execd(`/execution/operation?kind=${kind}`, { headers: { "X-EXECD-OPERATION-ID": id } }));
 
@@ -57,4 +58,22 @@ test("an operation id that is wrong, old, unknown or of another daemon is refuse
   const odd = { operation_id: `${prefix}.token-two`, command: "true", unknown: 1 };
   expect((await create(odd)).status).toBe(400);
   expect((await create({ operation_id: `${prefix}.token-two` })).status).toBe(400);
+});
+
+test("a terminal session under an operation id is made once, and apart from the commands", async () => {
+  const body = { operation_id: `${prefix}.token-pty`, command: "echo made once" };
+  const answers = await Promise.all([create(body, "/pty/operations"), create(body, "/pty/operations")]);
+  const [first, second] = answers;
+  expect(first).toMatchObject({ status: 200, body: { kind: "pty", state: "created" } });
+  expect(second).toEqual(first);
+  expect(await find(body.operation_id, "pty")).toEqual(first);
+  expect((await find(body.operation_id)).status).toBe(404);
+  const id = String(first.body["id"]);
+  expect(await json(daemon.execd(`/pty/${id}`))).toMatchObject({ status: 200, body: { session_id: id } });
+  await using client = await PtyClient.open(daemon, id);
+  await client.closed;
+  expect(client.text).toBe("made once\r\n");
+  const refused = await create({ ...body, command: "another" }, "/pty/operations");
+  expect(refused).toMatchObject({ status: 409, body: { code: "operation_conflict" } });
+  expect((await create({ ...body, unknown: 1 }, "/pty/operations")).status).toBe(400);
 });
