@@ -1,4 +1,4 @@
-import type { RunOutcome } from "../run.ts";
+import type { RichEvent, RunOutcome } from "../run.ts";
 import { copyRun, hasLetGo, type EndedRun, type PrintedRun } from "./cached-copy.ts";
 import type { LanguageId } from "./languages.ts";
 
@@ -14,6 +14,8 @@ export interface CacheOptions {
 export interface CachedRun {
   readonly run: PrintedRun;
   readonly outcome: RunOutcome;
+  /** What it showed beside what it printed. */
+  readonly shown: readonly RichEvent[];
   /** When the run had ended. */
   readonly cachedAt: Date;
   readonly expiresAt: Date;
@@ -81,10 +83,15 @@ export class RunCache {
     key: string,
     run: EndedRun,
     outcome: RunOutcome,
-    { ttlSeconds, generation }: { ttlSeconds: number; generation: number },
+    {
+      ttlSeconds,
+      generation,
+      shown = [],
+    }: { ttlSeconds: number; generation: number; shown?: readonly RichEvent[] },
   ): Promise<void> {
     const { end, totals } = outcome;
-    const bytes = totals.stdout + totals.stderr + OVERHEAD_BYTES;
+    const shownBytes = shown.length === 0 ? 0 : Buffer.byteLength(JSON.stringify(shown));
+    const bytes = totals.stdout + totals.stderr + shownBytes + OVERHEAD_BYTES;
     if (end.cause !== "exited" || end.code !== 0) return;
     if (bytes > this.#options.cacheBytes * LARGEST_PART) return;
     const cachedAt = this.#now();
@@ -92,7 +99,7 @@ export class RunCache {
     if (copy === undefined || !(await hasLetGo(run)) || generation !== this.#generation) return;
     this.#drop(key);
     const expiresAt = new Date(cachedAt + ttlSeconds * 1000);
-    this.#entries.set(key, { run: copy, outcome, cachedAt: new Date(cachedAt), expiresAt, bytes });
+    this.#entries.set(key, { run: copy, outcome, shown, cachedAt: new Date(cachedAt), expiresAt, bytes });
     this.#bytes += bytes;
     this.#evict();
   }

@@ -7,6 +7,7 @@ import type { RunOutcome } from "../../engine/run.ts";
 import type { Reply, RequestInfo } from "../../http/route.ts";
 import type { HopxContext } from "./context.ts";
 import { describeRun } from "./result.ts";
+import { richFieldsOf } from "./rich-view.ts";
 import type { executeRequest } from "./schema.ts";
 
 /** What the cache means for one request that uses it. */
@@ -39,13 +40,14 @@ export function useCache(
   const { generation } = cache;
   return {
     hit: cache.find(key, { ttlSeconds, timeoutMs: request.timeoutMs ?? Number.POSITIVE_INFINITY }),
-    keep: (run, outcome) => cache.keep(key, run, outcome, { ttlSeconds, generation }),
+    keep: async (run, outcome) =>
+      cache.keep(key, run, outcome, { ttlSeconds, generation, shown: await engine.shownBy(run) }),
   };
 }
 
 /** The answer of the run as it was, with the time of this answer and that of the run. */
 export async function answerCached(
-  { run, outcome, cachedAt, expiresAt }: CachedRun,
+  { run, outcome, shown, cachedAt, expiresAt }: CachedRun,
   request: RequestInfo,
   { maxOutputBytes }: HopxContext,
   fields: Readonly<Record<string, unknown>>,
@@ -53,6 +55,7 @@ export async function answerCached(
   request.note({ cached: 1, runId: run.id });
   const body = {
     ...(await describeRun(run, outcome, maxOutputBytes)),
+    ...richFieldsOf(shown),
     ...fields,
     cached: true,
     cached_at: cachedAt.toISOString(),

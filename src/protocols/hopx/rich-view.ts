@@ -74,7 +74,8 @@ export class RichOutputs {
 
   /** The traceback as stderr would have it; empty when the code did not fail. */
   get traceback(): string {
-    return this.#failed ? `${withoutColours(this.#failed.traceback).join("\n")}\n` : "";
+    const { traceback = [] } = this.#failed ?? {};
+    return traceback.length > 0 ? `${withoutColours(traceback).join("\n")}\n` : "";
   }
 
   /** The fields of the answer. */

@@ -61,7 +61,7 @@ export async function answerRun(
   request.note({ end: outcome.end.cause, runMs: Math.round(outcome.durationMs) });
   const shown = await style.show?.(run);
   const body = { ...(await describeRun(run, outcome, maxOutputBytes)), ...shown, ...style.fields };
-  if (body.success && !("truncated" in body) && shown === undefined) await style.keep?.(run, outcome);
+  if (body.success && !("truncated" in body)) await style.keep?.(run, outcome);
   return answerEnd(outcome.end, body, style);
 }
 

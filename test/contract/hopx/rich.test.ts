@@ -150,6 +150,12 @@ describe("POST /execute/rich", () => {
     expect((await rich(code, { timeout: 1 })).status).toBe(408);
   });
 
+  test("says once how a kernel died", async () => {
+    const { body } = await rich("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", { workdir: "." });
+    expect(body).toMatchObject({ success: false, end: { cause: "signalled" } });
+    expect(body.stderr.split("\n").filter((line) => line === "").length).toBeLessThanOrEqual(1);
+  });
+
   test("marks what is too large instead of sending it", async () => {
     const { body } = await rich("from IPython.display import HTML\nHTML('x' * 40_000_000)");
     expect(body.html).toBeUndefined();
@@ -167,6 +173,16 @@ describe("POST /execute", () => {
     const { body } = await daemon.post("/execute", { code, workdir: ".", ...more });
     return body as RichAnswer;
   };
+
+  test("is answered from the cache with what it showed", async () => {
+    const code = "import time\nprint(time.time_ns())\ndisplay({'a': 1})\ntime.time_ns()";
+    const first = await run(code, { cache: true });
+    const second = await run(code, { cache: true });
+    expect(second["cached"]).toBe(true);
+    expect([second.stdout, second.result]).toEqual([first.stdout, first.result]);
+    expect(second.result).toMatch(/^\d+$/);
+    expect(second.rich_outputs.map(({ data }) => data)).toEqual(first.rich_outputs.map(({ data }) => data));
+  });
 
   test("tells figures that are open or shown, each once", async () => {
     const body = await run(
