@@ -327,11 +327,12 @@ test("a session that nobody uses is closed after a time, one that somebody looks
 test("a recording plays what was shown, with sizes, and not what was typed", async () => {
   await using test = await openEngine();
   const session = await start(test, {
-    argv: script('read -rs secret; printf "h\\xc3"; sleep 0.05; printf "\\xa9\\n"; read -r _'),
+    argv: script('stty -echo; printf "? "; read -r secret; stty echo; printf "h\\xc3"; sleep 0.05; printf "\\xa9\\n"; read -r _'),
   });
   const recording = session.startRecording();
   expect((await refusal(Promise.resolve().then(() => session.startRecording()))).code).toBe("conflict");
   const reader = hold(session);
+  await reader.said(/\? /);
   await type(session, "hunter2\r");
   await reader.said(/hé/);
   session.resize({ cols: 90, rows: 30 });
@@ -345,7 +346,7 @@ test("a recording plays what was shown, with sizes, and not what was typed", asy
   expect(lines[0]).toMatchObject({ version: 2, width: 80, height: 24, env: { TERM: "xterm-256color" } });
   const events = lines.slice(1) as [number, string, string][];
   const shown = events.filter(([, kind]) => kind === "o").map(([, , data]) => data);
-  expect(shown.join("")).toBe("hé\r\n\r\n");
+  expect(shown.join("")).toBe("? hé\r\n\r\n");
   expect(shown.every((data) => !data.includes("\uFFFD"))).toBe(true);
   expect(events.some(([, kind, data]) => kind === "r" && data === "90x30")).toBe(true);
   const times = events.map(([at]) => at);
