@@ -5,6 +5,8 @@ import { EngineError } from "./engine/error.ts";
 import { VERSION } from "./version.ts";
 
 const USAGE_ERROR = 2;
+/** As shells tell of a program that SIGPIPE ended. */
+const BROKEN_PIPE = 128 + 13;
 
 /** Each verb is loaded when it is the one asked for; all of them only for the help text. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -53,11 +55,17 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has already printed what was wrong.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_ERROR;
+    if (isBrokenPipe(error)) return BROKEN_PIPE;
     printError(error instanceof Error ? error.message : String(error));
     const isUsage =
       error instanceof ConfigError || (error instanceof EngineError && error.code === "invalid");
     return isUsage ? USAGE_ERROR : 1;
   }
+}
+
+/** Whoever read our output has had enough, as `head` does: nobody wants to be told. */
+function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EPIPE" && "syscall" in error;
 }
 
 process.exit(await main(process.argv.slice(2)));

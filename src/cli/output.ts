@@ -13,7 +13,10 @@ export function printError(text: string): void {
 /** Bytes as they are; settles when they have been handed on, so that a slow reader slows the sender. */
 export function writeBytes(stream: "stdout" | "stderr", bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    process[stream].write(bytes, (error) => (error ? reject(error) : resolve()));
+    const output = process[stream];
+    // Told by the promise; an event that nobody takes would end the process before it has tidied up.
+    if (output.listenerCount("error") === 0) output.on("error", () => undefined);
+    output.write(bytes, (error) => (error ? reject(error) : resolve()));
   });
 }
 

@@ -1,11 +1,12 @@
 import { printError, writeBytes } from "../output.ts";
 import { ClientError, type ClientOptions, type Connection } from "./connection.ts";
-import { converse, lost, send, type DaemonMessage } from "./messages.ts";
+import { converse, lost, send, type Conversation, type DaemonMessage } from "./messages.ts";
+import { RunLink } from "./run-link.ts";
 
 /** How long a broken connection is tried to be made again, in milliseconds. */
 const RETRY_MS = 30_000;
 const RETRY_PAUSE_MS = 250;
-const INPUT_BYTES = 64 * 1024;
+const GOODBYE_MS = 1000;
 
 interface Progress {
   runId: string | undefined;
@@ -20,86 +21,59 @@ interface Progress {
 export async function remoteRun(
   connection: Connection,
   path: string,
-  first: object,
-  options: Pick<ClientOptions, "output"> & { readonly takesInput: boolean },
+  first: { readonly type: string },
+  { output, takesInput }: Pick<ClientOptions, "output"> & { readonly takesInput: boolean },
 ): Promise<number> {
   const progress: Progress = { runId: undefined, cursor: { stdout: 0, stderr: 0, rich: 0 } };
+  const encoding = output === "json" ? "utf8" : "base64";
+  using link = new RunLink(takesInput);
   let message: object = first;
-  using link = new RunLink(options.takesInput);
-  for (let brokenMs: number | undefined; ;) {
+  for (let socket = await connection.socket(path); ; socket = await connectAgain(connection, path)) {
+    const conversation = converse(socket);
     try {
-      const end = await follow(await connection.socket(path), message, {
-        progress,
-        link,
-        output: options.output,
-      });
+      send(socket, message);
+      // After a resume nothing need be told, so nothing is waited for.
+      if (progress.runId !== undefined) link.attach(socket);
+      const end = await follow(conversation, { progress, link, output });
       if (typeof end === "number") return end;
       if (progress.runId === undefined || end.code !== 1006) lost(end);
-      brokenMs = performance.now();
     } catch (error) {
-      if (brokenMs === undefined || performance.now() - brokenMs > RETRY_MS) throw error;
-      await Bun.sleep(RETRY_PAUSE_MS);
+      // What nobody can be shown any more need not go on; what was there before us does.
+      if (first.type === "execute") await giveUp(conversation);
+      throw error;
     }
-    const encoding = options.output === "json" ? "utf8" : "base64";
     message = { type: "resume", run_id: progress.runId, cursor: progress.cursor, encoding };
+    link.detach();
   }
 }
 
-/** What the person here gives the run: input, and interrupts; it moves on to the next connection. */
-class RunLink implements Disposable {
-  #socket: WebSocket | undefined;
-  #interrupts = 0;
-  #acknowledged: PromiseWithResolvers<void> = Promise.withResolvers();
-  readonly #onInterrupt = () => {
-    // Whoever asks a second time means it.
-    if (this.#socket) send(this.#socket, { type: this.#interrupts++ === 0 ? "interrupt" : "cancel" });
-    if (this.#interrupts > 2) process.exit(130);
-  };
-
-  constructor(readonly takesInput: boolean) {
-    process.on("SIGINT", this.#onInterrupt);
-  }
-
-  attach(socket: WebSocket): void {
-    const isFirst = this.#socket === undefined;
-    this.#socket = socket;
-    if (isFirst && this.takesInput) void this.#forwardInput();
-  }
-
-  acknowledge(): void {
-    this.#acknowledged.resolve();
-    this.#acknowledged = Promise.withResolvers();
-  }
-
-  [Symbol.dispose](): void {
-    process.off("SIGINT", this.#onInterrupt);
-  }
-
-  /** A piece at a time: the next is read when the program over there has been given the one before. */
-  async #forwardInput(): Promise<void> {
-    for await (const chunk of Bun.stdin.stream()) {
-      for (let at = 0; at < chunk.byteLength; at += INPUT_BYTES) {
-        const data = chunk.subarray(at, at + INPUT_BYTES).toBase64();
-        const taken = this.#acknowledged.promise;
-        this.#say({ type: "stdin", data, encoding: "base64", ack: true });
-        await taken;
-      }
+/** @throws ClientError when the daemon cannot be reached for `RETRY_MS`. */
+async function connectAgain(connection: Connection, path: string): Promise<WebSocket> {
+  const startMs = performance.now();
+  for (;;) {
+    try {
+      return await connection.socket(path);
+    } catch (error) {
+      if (performance.now() - startMs > RETRY_MS) throw error;
+      await Bun.sleep(RETRY_PAUSE_MS);
     }
-    this.#say({ type: "stdin_end" });
   }
+}
 
-  #say(message: object): void {
-    if (this.#socket) send(this.#socket, message);
-  }
+/** Ends the run, and waits a moment for the daemon to hear it. */
+async function giveUp({ socket, messages }: Conversation): Promise<void> {
+  send(socket, { type: "cancel" });
+  socket.close(1000);
+  const closed = (async () => {
+    while ((await messages.next()).done !== true);
+  })();
+  await Promise.race([closed, Bun.sleep(GOODBYE_MS)]);
 }
 
 async function follow(
-  socket: WebSocket,
-  first: object,
+  { socket, messages }: Conversation,
   { progress, link, output }: { progress: Progress; link: RunLink; output: "text" | "json" },
 ): Promise<number | CloseEvent> {
-  const { messages } = converse(socket);
-  send(socket, first);
   let code = 1;
   for (;;) {
     const { value, done } = await messages.next();

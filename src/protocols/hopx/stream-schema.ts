@@ -43,6 +43,9 @@ const common = [
       data: z.string(),
       encoding: run.encoding,
       ack: z.boolean().default(false),
+      offset: count
+        .optional()
+        .describe("Where in all of the run's input it begins; what is there is passed over"),
     })
     .meta({ id: "StreamStdin" }),
   z.object({ type: z.literal("stdin_end") }).meta({ id: "StreamStdinEnd" }),

@@ -145,23 +145,24 @@ export class StreamSession<Start extends StartFields> {
   }
 
   #touch(message: Exclude<CommonMessage, { type: "ping" | "resume" }>, { run, input }: Telling): void {
+    const onRefusal = (error: unknown) => this.#refuse(error, message.type);
     switch (message.type) {
       case "stdin": {
-        const { data, encoding, ack } = message;
+        const { data, encoding, ack, offset } = message;
         const bytes = encoding === "base64" ? decodeBase64(data) : new TextEncoder().encode(data);
         const tell = (total: number) =>
           this.#send({ type: "stdin_ack", accepted_bytes: total, run_id: run.id });
-        input.write(bytes, ack ? tell : undefined);
+        input.write(bytes, { offset, onAccepted: ack ? tell : undefined, onRefusal });
         return;
       }
       case "stdin_end":
-        input.end();
+        input.end(onRefusal);
         return;
       case "signal":
       case "interrupt": {
         const signal = message.type === "signal" ? message.signal : "SIGINT";
         // Not waited for: a cell may take its time, and a cancel must not.
-        void sendSignal(run, signal).catch((error: unknown) => this.#refuse(error, message.type));
+        void sendSignal(run, signal).catch(onRefusal);
         return;
       }
       case "cancel":
@@ -183,10 +184,9 @@ export class StreamSession<Start extends StartFields> {
   }
 
   #tell(run: Run, attendance: Disposable | undefined, encoding: Encoding, from?: StreamCursor): void {
-    const input = new StreamInput(run, (error) => this.#refuse(error, "stdin"));
     this.#farewell.abort();
     this.#farewell = new AbortController();
-    this.#current = { run, encoding, from, input, attendance };
+    this.#current = { run, encoding, from, input: StreamInput.of(run), attendance };
     this.#narrate(this.#current, this.#farewell.signal).catch((error: unknown) => this.#fault.reject(error));
   }
 
