@@ -10,6 +10,7 @@ import { askVersion } from "./version.ts";
 const TOOLS = [
   { name: "git", package: "git", purpose: "version control in the workspace" },
   { name: "rg", package: "ripgrep", purpose: "fast search in files" },
+  { name: "bwrap", package: "bubblewrap", purpose: "isolated sessions" },
 ] as const;
 
 export function languages(config: Config): Promise<Finding>[] {

@@ -31,6 +31,19 @@ test("doctor --json tells of every language, with a version or how to get it", a
   }
 });
 
+test("doctor tells of the tools that parts need, with a version or what to install", async () => {
+  await using directory = temporaryDirectory();
+  const { found } = await doctor(directory.path);
+  for (const [tool, from] of [
+    ["git", "git"],
+    ["rg", "ripgrep"],
+    ["bwrap", "bubblewrap"],
+  ] as const) {
+    const row = found.find(({ capability }) => capability.startsWith(`${tool} (`));
+    expect(row?.state === "ok" || row?.fix === `install the package ${from}`).toBe(true);
+  }
+});
+
 test("doctor tells how runs are kept together, and what that cannot enforce", async () => {
   await using directory = temporaryDirectory();
   const { found } = await doctor(directory.path, "--containment", "process_group");
