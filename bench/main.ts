@@ -8,6 +8,7 @@ import { archiveRows } from "./archives.ts";
 import { execdBench } from "./execd.ts";
 import { desktopRows } from "./desktop.ts";
 import { fileRows } from "./files.ts";
+import { throughputRows } from "./throughput.ts";
 import { warmRows } from "./warm.ts";
 import { Floor } from "./floor.ts";
 import { kernelRows } from "./kernels.ts";
@@ -98,6 +99,7 @@ rows.push(
 rows.push(...(await fileRows(daemon, floor)));
 rows.push(...(await kernelRows(rounds)));
 rows.push(...(await execdBench(process.argv, rounds)));
+rows.push(...(await throughputRows(3)));
 rows.push(...(await archiveRows(daemon)));
 rows.push(...(await warmRows(Math.min(rounds, 60))));
 rows.push(...(await terminalRows(daemon, rounds)));
