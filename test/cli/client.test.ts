@@ -150,6 +150,44 @@ test("cp copies files and directories both ways, links and modes included", asyn
   expect((await run(["cp", ":nothing", "x"])).code).toBe(1);
 });
 
+test("cp refuses what is no file, has no name, or a name that is no text, and says so", async () => {
+  await run([
+    "cmd",
+    "-n",
+    `mkdir -p ${here.path}/odd; mkfifo ${here.path}/pipe; touch ${here.path}/odd/$(printf '\\377')`,
+  ]);
+  const words: readonly [string, string][] = [
+    ["/dev/zero", "neither a file nor a directory"],
+    ["pipe", "neither a file nor a directory"],
+    ["", "one of the two paths is empty"],
+    ["odd", "its name is not UTF-8"],
+  ];
+  for (const [from, why] of words)
+    expect(await run(["cp", from, ":refused"])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(why) as string,
+    });
+});
+
+test("cp shows how far it is on a terminal", async () => {
+  await writeFile(join(here.path, "large"), new Uint8Array(3 * 1024 * 1024));
+  const env = { ...process.env, SANDERLING_URL: daemon.url, SANDERLING_TOKEN: daemon.token };
+  for (const [from, to] of [
+    ["large", ":shown"],
+    [":shown", "back-again"],
+  ] as const) {
+    let told = "";
+    const child = Bun.spawn([...MAIN, "cp", from, to], {
+      cwd: here.path,
+      env,
+      terminal: { cols: 90, rows: 20, data: (_, bytes) => void (told += new TextDecoder().decode(bytes)) },
+    });
+    expect(await child.exited).toBe(0);
+    await until(() => told.endsWith("\n"));
+    expect(told).toContain(`[${"#".repeat(24)}] 100%  3.0 MiB of 3.0 MiB\r\n`);
+  }
+});
+
 test("watch prints what changes", async () => {
   const child = start(["watch", daemon.workspace]);
   let told = "";

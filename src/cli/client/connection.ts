@@ -11,29 +11,36 @@ export class ClientError extends Error {
   override readonly name = "ClientError";
 }
 
-export interface ClientOptions {
+export interface ConnectionOptions {
   readonly url?: string;
   readonly tokenFile?: string;
   readonly dataDir?: string;
+}
+
+export interface ClientOptions extends ConnectionOptions {
   readonly output: "text" | "json";
 }
 
 const MINTED_SECONDS = 60 * 60;
 
-/** Gives a verb the options of every verb that talks to a daemon. */
+/** Gives a verb the options of every verb that talks to a daemon and tells what it heard. */
 export function addClientOptions(command: Command): Command {
+  return addConnectionOptions(command).addOption(
+    new Option("-o, --output <FORMAT>", "text, or json for programs")
+      .choices(["text", "json"])
+      .default("text"),
+  );
+}
+
+/** Which daemon, and how it knows us. */
+export function addConnectionOptions(command: Command): Command {
   return command
     .option("--url <URL>", "address of the daemon [SANDERLING_URL; default: http://127.0.0.1:7777]")
     .option(
       "--token-file <FILE>",
       "file with a token [SANDERLING_TOKEN_FILE, or the token in SANDERLING_TOKEN; on the daemon's own machine none is needed]",
     )
-    .option("--data-dir <DIR>", "data directory of a daemon on this machine, to make a token with")
-    .addOption(
-      new Option("-o, --output <FORMAT>", "text, or json for programs")
-        .choices(["text", "json"])
-        .default("text"),
-    );
+    .option("--data-dir <DIR>", "data directory of a daemon on this machine, to make a token with");
 }
 
 /** A daemon to talk to, and the token for it. */
@@ -47,7 +54,7 @@ export class Connection {
   }
 
   /** @throws ConfigError for a bad address, ClientError when there is no token. */
-  static async open(options: ClientOptions): Promise<Connection> {
+  static async open(options: ConnectionOptions): Promise<Connection> {
     const { url, token } = readClientSettings(options);
     return new Connection(url, token ?? (await mintToken(url, options.dataDir)));
   }

@@ -34,8 +34,12 @@ export function cpCommand(): Command {
   });
 }
 
-/** What follows the colon, relative to the workspace; undefined for a path of this machine. */
+/**
+ * What follows the colon, relative to the workspace; undefined for a path of this machine.
+ * @throws ClientError for no path at all, which would mean the directory that one happens to be in.
+ */
 function remotePath(text: string): string | undefined {
+  if (text === "") throw new ClientError("Cannot copy: one of the two paths is empty");
   if (!text.startsWith(":")) return undefined;
   return text === ":" ? "." : text.slice(1);
 }
@@ -44,6 +48,9 @@ async function upload(connection: Connection, from: string, to: string): Promise
   const stats = await stat(from).catch((error: unknown) => {
     throw new ClientError(`Cannot copy ${from}: ${error instanceof Error ? error.message : String(error)}`);
   });
+  // A device has no end, and a pipe perhaps no writer.
+  if (!stats.isFile() && !stats.isDirectory())
+    throw new ClientError(`Cannot copy ${from}: it is neither a file nor a directory`);
   const isInto = to === "." || to.endsWith("/") || (await typeOf(connection, to)) === "directory";
   const target = isInto ? join(to, basename(from)) : to;
   if (stats.isDirectory()) return uploadDirectory(connection, from, target);

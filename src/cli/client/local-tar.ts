@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream } from "node:fs";
+import { createReadStream, createWriteStream, existsSync } from "node:fs";
 import { lstat, mkdir, opendir, readlink, rm, symlink, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -56,6 +56,9 @@ async function* walk(
 > {
   for await (const { name } of await opendir(join(root, below))) {
     const path = below === "" ? name : `${below}/${name}`;
+    // The runtime gives names as text: bytes that are none cannot be turned back into the name.
+    if (name.includes("\ufffd") && !existsSync(join(root, path)))
+      throw new ClientError(`Cannot copy ${join(root, path)}: its name is not UTF-8`);
     const stats = await lstat(join(root, path));
     yield { path, stats };
     if (stats.isDirectory()) yield* walk(root, path);

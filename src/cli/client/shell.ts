@@ -1,10 +1,10 @@
 import { Command } from "commander";
 import { onResize, printError, terminalSize, writeBytes } from "../output.ts";
-import { addClientOptions, ClientError, Connection, type ClientOptions } from "./connection.ts";
+import { addConnectionOptions, ClientError, Connection, type ConnectionOptions } from "./connection.ts";
 import { converse, lost, send } from "./messages.ts";
 import { RawTerminal } from "./raw-terminal.ts";
 
-interface Options extends ClientOptions {
+interface Options extends ConnectionOptions {
   readonly workdir?: string;
   readonly session?: string;
 }
@@ -18,7 +18,7 @@ export function shellCommand(): Command {
       "-s, --session <NAME>",
       "a session that lives on when you leave, and is there when you come back",
     );
-  addClientOptions(command);
+  addConnectionOptions(command);
   command.addHelpText(
     "after",
     "\nExamples:\n  sanderling shell\n  sanderling shell -s build   (close the terminal and come back later)",
