@@ -268,9 +268,9 @@ export function setUtf8Editing(fd: number): void {
   libc().ioctl(fd, TCSETS, ptr(settings));
 }
 
-/** Makes orphans of the daemon's children its own children, instead of those of process 1. */
-export function becomeSubreaper(): boolean {
-  return libc().prctl(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n) === 0;
+/** Makes orphans of the daemon's children its own children, or again those of process 1. */
+export function adoptOrphans(adopts: boolean): boolean {
+  return libc().prctl(PR_SET_CHILD_SUBREAPER, adopts ? 1n : 0n, 0n, 0n, 0n) === 0;
 }
 
 /** Closes `/proc/<daemon>/environ` and `mem` to other processes of the same user: secrets may be in there. */

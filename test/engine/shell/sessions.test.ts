@@ -208,7 +208,10 @@ describe.each(["auto", "process_group"] as const)("with containment %s", (contai
     const { stdout } = await say(session, "echo $$");
     expect(await engine.engine.shells.close(session.id)).toBe(true);
     const pid = Number(stdout);
-    await until(() => !listProcesses().some((one) => one.pid === pid || one.session === pid));
+    const isAlive = ({ state }: { state: string }) => state !== "Z" && state !== "X";
+    await until(
+      () => !listProcesses().some((one) => isAlive(one) && (one.pid === pid || one.session === pid)),
+    );
     expect(() => session.run({ text: "true" })).toThrow("it is closed");
     expect(await engine.engine.shells.close(session.id)).toBe(false);
   });

@@ -327,7 +327,9 @@ test("a session that nobody uses is closed after a time, one that somebody looks
 test("a recording plays what was shown, with sizes, and not what was typed", async () => {
   await using test = await openEngine();
   const session = await start(test, {
-    argv: script('stty -echo; printf "? "; read -r secret; stty echo; printf "h\\xc3"; sleep 0.05; printf "\\xa9\\n"; read -r _'),
+    argv: script(
+      'stty -echo; printf "? "; read -r secret; stty echo; printf "h\\xc3"; sleep 0.05; printf "\\xa9\\n"; read -r _',
+    ),
   });
   const recording = session.startRecording();
   expect((await refusal(Promise.resolve().then(() => session.startRecording()))).code).toBe("conflict");
