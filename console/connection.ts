@@ -26,13 +26,14 @@ export function watchConnection(): void {
 /** Settles as soon as the daemon can be reached and the browser is logged in. */
 export function reachable(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const stop = effect(() => {
-      if (online.value && access.value === "in") queueMicrotask(finish);
-    });
     const finish = () => {
       stop();
       resolve();
     };
+    const stop = effect(() => {
+      // Later, because an effect cannot be ended while it begins.
+      if (online.value && access.value === "in") queueMicrotask(finish);
+    });
     signal.addEventListener("abort", finish, { once: true });
   });
 }

@@ -96,6 +96,8 @@ export interface EditorOptions {
 export class CodeEditor {
   readonly view: EditorView;
   readonly #language = new Compartment();
+  /** What the page itself puts in is no change of the person's. */
+  #isBeingSet = false;
 
   constructor({ parent, text, language, label, isReadOnly = false, keys = {}, onChange }: EditorOptions) {
     const own = Object.entries(keys).map(([key, act]) => ({
@@ -110,9 +112,9 @@ export class CodeEditor {
       ...[lineNumbers(), history(), drawSelection(), indentOnInput(), bracketMatching(), closeBrackets()],
       ...[autocompletion(), highlightActiveLine(), highlightActiveLineGutter(), highlightSelectionMatches()],
       ...[syntaxHighlighting(colours), theme, indentUnit.of("    "), EditorState.readOnly.of(isReadOnly)],
-      EditorView.contentAttributes.of({ "aria-label": label }),
+      EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
       EditorView.updateListener.of(({ docChanged }) => {
-        if (docChanged) onChange?.();
+        if (docChanged && !this.#isBeingSet) onChange?.();
       }),
       keymap.of([
         ...[...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...completionKeymap],
@@ -130,7 +132,9 @@ export class CodeEditor {
 
   set text(insert: string) {
     if (insert === this.text) return;
+    this.#isBeingSet = true;
     this.view.dispatch({ changes: { from: 0, to: this.view.state.doc.length, insert } });
+    this.#isBeingSet = false;
   }
 
   setLanguage(name: string): void {

@@ -31,6 +31,8 @@ interface Sample {
 const EVERY_MS = 2000;
 /** Five minutes. */
 const POINTS = 150;
+/** So wide is the scale at first. */
+const LEAST_POINTS = 30;
 /** Connections, not requests: they last as long as somebody looks. And what the charts ask for themselves. */
 const NOT_REQUESTS = /stream|watch|terminal$|websocket|metrics|\/ping/;
 const percent = (value: number) => `${Math.round(value)} %`;
@@ -47,7 +49,7 @@ export function Charts({ isActive }: TabProps) {
   if (!last) return <p class="hint">{metrics.error ?? "Reading figures…"}</p>;
   const per = (read: (metrics: Metrics) => number) =>
     samples.map((sample, index) => rate(samples[index - 1], sample, read));
-  const common = { points: POINTS };
+  const common = { points: Math.max(LEAST_POINTS, samples.length) };
   return (
     <div class="charts">
       <Chart

@@ -21,11 +21,12 @@ const ORDERS = [
   { id: "memory", title: "Memory" },
   { id: "pid", title: "Process id" },
 ] as const;
-const SHOWN = 100;
+const SHOWN = 1000;
 
 /** All processes of the machine; those that are the sandbox's can be killed. */
 export function Processes({ isActive }: TabProps) {
   const [sort, setSort] = useState("cpu");
+  const [filter, setFilter] = useState("");
   const list = usePoll(isActive, 2000, (signal) =>
     json<{ processes: Process[]; total: number }>("processes", { signal, query: { sort, limit: SHOWN } }),
   );
@@ -42,28 +43,38 @@ export function Processes({ isActive }: TabProps) {
     list.reload();
   };
   if (!list.data) return <p class="hint">{list.error ?? "Reading…"}</p>;
-  const { processes, total } = list.data;
+  const { total } = list.data;
+  const words = filter.toLowerCase();
+  const processes = list.data.processes.filter(({ pid, name, command, user }) =>
+    `${pid} ${name} ${command} ${user}`.toLowerCase().includes(words),
+  );
   return (
     <>
-      <label class="choice">
-        <span>Sorted by</span>
-        <select
-          value={sort}
-          onChange={(event) => {
-            setSort(event.currentTarget.value);
-            list.reload();
-          }}
-        >
-          {ORDERS.map(({ id, title }) => (
-            <option key={id} value={id}>
-              {title}
-            </option>
-          ))}
-        </select>
+      <div class="list-bar">
+        <label class="choice">
+          <span>Filter</span>
+          <input type="search" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />
+        </label>
+        <label class="choice">
+          <span>Sorted by</span>
+          <select
+            value={sort}
+            onChange={(event) => {
+              setSort(event.currentTarget.value);
+              list.reload();
+            }}
+          >
+            {ORDERS.map(({ id, title }) => (
+              <option key={id} value={id}>
+                {title}
+              </option>
+            ))}
+          </select>
+        </label>
         <span class="hint">
           {processes.length} of {total}
         </span>
-      </label>
+      </div>
       <div class="table-scroll" tabIndex={0} role="region" aria-label="Processes">
         <table>
           <thead>

@@ -80,9 +80,12 @@ function Row({
       </td>
       <td class="number">{took === null ? "–" : seconds(took / 1000)}</td>
       <td class="number">{size === 0 ? "–" : bytes(size)}</td>
-      <td class="command" title={client}>
-        {client}
-      </td>
+      <td title={client}>{nameOf(client)}</td>
     </tr>
   );
+}
+
+/** Browsers all call themselves Mozilla, and say more than anybody wants to read. */
+function nameOf(client = ""): string {
+  return client.startsWith("Mozilla/") ? "browser" : (client.split(" ")[0] ?? "");
 }

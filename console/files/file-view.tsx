@@ -70,7 +70,7 @@ export function FileView({ file, onDelete }: FileViewProps) {
       {isText && shown.why !== undefined && <p class="conflict">{shown.why}</p>}
       {isText && (
         <Text
-          key={shown.text}
+          key={String(shown.isReadOnly)}
           file={file}
           shown={shown}
           onMade={(made) => (editor.current = made)}
@@ -97,6 +97,7 @@ interface TextProps {
 
 function Text({ file, shown, onMade, onSave }: TextProps) {
   const host = useRef<HTMLDivElement>(null);
+  const editor = useRef<CodeEditor | undefined>(undefined);
   useEffect(() => {
     if (!host.current) return undefined;
     const made = new CodeEditor({
@@ -108,8 +109,12 @@ function Text({ file, shown, onMade, onSave }: TextProps) {
       keys: { "Mod-s": () => onSave(false) },
       onChange: () => file.edited(),
     });
+    editor.current = made;
     onMade(made);
     return () => made.close();
   }, []);
+  useEffect(() => {
+    if (editor.current) editor.current.text = shown.text;
+  }, [shown]);
   return <div class="editor" ref={host} />;
 }

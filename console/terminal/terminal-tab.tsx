@@ -76,10 +76,10 @@ export function TerminalTab({ isActive }: TabProps) {
   return (
     <>
       <div class="bar">
-        <div class="tabs" role="tablist" aria-label="Terminals">
+        <div class="tabs" role="group" aria-label="Terminals">
           {open.map(({ id, title, isViewer }) => (
             <span key={id} class="inner-tab" data-current={id === current}>
-              <button role="tab" aria-selected={id === current} onClick={() => setCurrent(id)}>
+              <button aria-pressed={id === current} onClick={() => setCurrent(id)}>
                 {isViewer && <Icon name="eye" />} {title}
               </button>
               <button class="quiet" onClick={() => leave(id)} title="Leave it; the session goes on">

@@ -20,9 +20,9 @@ export async function readConsole(): Promise<ConsoleFiles> {
     splitting: true,
     minify: true,
     define: { "process.env.NODE_ENV": '"production"' },
-    naming: { entry: "[name]-[hash].[ext]", chunk: "[name]-[hash].[ext]", asset: "[name]-[hash].[ext]" },
+    naming: { entry: "[name]-[hash].[ext]", chunk: "chunk-[hash].[ext]", asset: "[name]-[hash].[ext]" },
   });
   const files = new Map(built.outputs.map((output) => [output.path.replace(/^.*\//, ""), output]));
   const named = (pattern: RegExp) => [...files.keys()].find((name) => pattern.test(name)) ?? "";
-  return { script: named(/^main-.*\.js$/), style: named(/\.css$/), files };
+  return { script: named(/^main-\w+\.js$/), style: named(/\.css$/), files };
 }
