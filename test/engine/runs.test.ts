@@ -606,7 +606,8 @@ describe.each(["auto", "process_group"] as const)("with containment %s", (contai
       for (let i = 0; i < 5; i++) await one();
       const before = await descriptors();
       for (let i = 0; i < 25; i++) await one();
-      await until(async () => (await descriptors()) <= before);
+      // A leak would leave one of each round; the engine's own files are opened when they are first needed.
+      await until(async () => (await descriptors()) < before + 10);
       expect(await readdir(join(lab.dataDirectory, "private", "journals"))).toEqual([]);
       const [scratch = ""] = await readdir(lab.temporary);
       await until(async () => (await readdir(join(lab.temporary, scratch))).join() === "runtimes");
