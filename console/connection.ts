@@ -37,3 +37,8 @@ export function reachable(signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", finish, { once: true });
   });
 }
+
+/** Asked anew after every wait, which the compiler does not know to change it. */
+export function isOver({ aborted }: AbortSignal): boolean {
+  return aborted;
+}

@@ -89,7 +89,7 @@ export interface EditorOptions {
   readonly label: string;
   readonly isReadOnly?: boolean;
   readonly keys?: Readonly<Record<string, () => void>>;
-  onChange?(): void;
+  readonly onChange?: () => void;
 }
 
 /** A text field for code. */

@@ -111,6 +111,13 @@ await makePrograms();
 if (selected.length === 0) {
   await must("Checking the format", [join(BIN, "prettier"), "--check", "--log-level=warn", "."]);
   await must("Checking the types", [process.execPath, join(BIN, "tsc"), "--noEmit"]);
+  await must("Checking the types of the console", [
+    process.execPath,
+    join(BIN, "tsc"),
+    "--noEmit",
+    "-p",
+    "console",
+  ]);
   await must("Checking the generated documents", [process.execPath, "scripts/docs.ts", "--check"]);
   await must("Checking the style", ["node", join(BIN, "eslint"), "."]);
 }

@@ -112,6 +112,20 @@ describe("the one executable, where neither Node, npm nor Bun is", () => {
     expect((await text("/docs/start.js")).text).toContain("SwaggerUIBundle");
   });
 
+  test("serves the console out of itself", async () => {
+    const page = await text("/console");
+    expect([page.status, page.type]).toEqual([200, "text/html; charset=utf-8"]);
+    const files = [...page.text.matchAll(/"(console\/files\/[^"]+)"/g)].map(([, path]) =>
+      text(`/${path ?? ""}`),
+    );
+    const [style, script] = await Promise.all(files);
+    expect([style?.status, style?.type]).toEqual([200, "text/css; charset=utf-8"]);
+    expect([script?.status, script?.type]).toEqual([200, "text/javascript; charset=utf-8"]);
+    const parts = [...(script?.text ?? "").matchAll(/"\.\/((?:chunk|run-tab|terminal-tab)-\w+\.js)"/g)];
+    expect(parts.length).toBeGreaterThan(2);
+    for (const [, name] of parts) expect((await text(`/console/files/${name ?? ""}`)).status).toBe(200);
+  });
+
   test("describes its API", async () => {
     const document = JSON.parse((await text("/openapi.json")).text) as { openapi: string; paths: object };
     expect(document.openapi).toBe("3.1.0");

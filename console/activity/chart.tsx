@@ -10,7 +10,7 @@ interface ChartProps {
   /** Top of the scale; absent: the largest value. */
   readonly most?: number;
   readonly points: number;
-  format(value: number): string;
+  readonly format: (value: number) => string;
 }
 
 const WIDTH = 300;

@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import { call, describe, json, openSocket } from "../api.ts";
-import { reachable } from "../connection.ts";
+import { isOver, reachable } from "../connection.ts";
 
 export interface Entry {
   readonly name: string;
@@ -98,7 +98,7 @@ export class Entries {
       this.isLive.value = false;
       await new Promise((resolve) => setTimeout(resolve, 1500));
       await reachable(gone);
-      if (!gone.aborted) this.refresh();
+      if (!isOver(gone)) this.refresh();
     }
   }
 

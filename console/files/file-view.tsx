@@ -8,7 +8,7 @@ import type { OpenFile } from "./open-file.ts";
 
 interface FileViewProps {
   readonly file: OpenFile;
-  onDelete(): void;
+  readonly onDelete: () => void;
 }
 
 export async function download(path: string): Promise<void> {
@@ -91,8 +91,8 @@ export function FileView({ file, onDelete }: FileViewProps) {
 interface TextProps {
   readonly file: OpenFile;
   readonly shown: { readonly text: string; readonly isReadOnly: boolean };
-  onMade(editor: CodeEditor): void;
-  onSave(isForced: boolean): void;
+  readonly onMade: (editor: CodeEditor) => void;
+  readonly onSave: (isForced: boolean) => void;
 }
 
 function Text({ file, shown, onMade, onSave }: TextProps) {

@@ -1,6 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call, describe, json } from "../api.ts";
-import type { TabProps } from "../app.tsx";
 import { ask } from "../dialog.tsx";
 import { Icon } from "../icons.tsx";
 import { tell, tellError } from "../notices.tsx";
@@ -11,7 +10,7 @@ import { OpenFile } from "./open-file.ts";
 import { Tree } from "./tree.tsx";
 import { upload, Uploads } from "./uploads.tsx";
 
-export function FilesTab(_: TabProps) {
+export function FilesTab() {
   const [entries, setEntries] = useState<Entries>();
   const [file, setFile] = useState<OpenFile>();
   const [error, setError] = useState<string>();
@@ -95,8 +94,8 @@ async function mayLeave(file: OpenFile | undefined): Promise<boolean> {
 
 interface FilesBarProps {
   readonly entries: Entries;
-  onRoot(path: string): void;
-  onMake(what: "file" | "folder"): void;
+  readonly onRoot: (path: string) => void;
+  readonly onMake: (what: "file" | "folder") => void;
 }
 
 function FilesBar({ entries, onRoot, onMake }: FilesBarProps) {

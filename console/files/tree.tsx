@@ -6,9 +6,9 @@ import type { Entries, Entry } from "./entries.ts";
 interface TreeProps {
   readonly entries: Entries;
   readonly current: string | undefined;
-  onOpen(entry: Entry): void;
+  readonly onOpen: (entry: Entry) => void;
   /** Files were dropped on a directory. */
-  onDrop(files: readonly File[], directory: string): void;
+  readonly onDrop: (files: readonly File[], directory: string) => void;
 }
 
 /** Buttons in nested lists: arrow keys go up and down, right and left open and fold. */

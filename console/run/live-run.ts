@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import { describe, openSocket } from "../api.ts";
-import { reachable } from "../connection.ts";
+import { isOver, reachable } from "../connection.ts";
 
 /** What one run tells, as the page shows it. */
 export type Output =
@@ -54,7 +54,7 @@ export class LiveRun {
   readonly question = signal<Question | undefined>(undefined);
   /** Grows when `outputs` has changed, at most once a frame. */
   readonly version = signal(0);
-  readonly done = Promise.withResolvers<void>();
+  readonly done = Promise.withResolvers<undefined>();
   outputs: Output[] = [];
   #socket: WebSocket | undefined;
   #runId: string | undefined;
@@ -121,7 +121,7 @@ export class LiveRun {
     this.state.value = { kind: "reconnecting" };
     await new Promise((resolve) => setTimeout(resolve, 500));
     await reachable(this.#gone.signal);
-    if (this.#gone.signal.aborted) return;
+    if (isOver(this.#gone.signal)) return;
     await this.#connect({ type: "resume", run_id: this.#runId, cursor: this.#cursor });
   }
 
@@ -214,7 +214,7 @@ export class LiveRun {
     this.#gone.abort();
     this.#socket?.close();
     this.#draw();
-    this.done.resolve();
+    this.done.resolve(undefined);
   }
 
   #draw(): void {

@@ -62,7 +62,13 @@ function One({ output }: { readonly output: Output }) {
   }
 }
 
-function Ask({ question, onAnswer }: { readonly question: Question; onAnswer(text: string): void }) {
+function Ask({
+  question,
+  onAnswer,
+}: {
+  readonly question: Question;
+  readonly onAnswer: (text: string) => void;
+}) {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
   const submit = (event: Event) => {

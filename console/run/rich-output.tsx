@@ -53,16 +53,10 @@ function TableOutput({ table: { columns, index, rows, total_rows: total } }: { r
           <tbody>
             {shown.map((row, at) => (
               <tr key={at}>
-                <th scope="row">{String(index.values[at] ?? at)}</th>
+                <th scope="row">{shortText(index.values[at] ?? at)}</th>
                 {row.map((cell, column) => (
                   <td key={column} class={typeof cell === "number" ? "number" : undefined}>
-                    {cell === null ? (
-                      <i>null</i>
-                    ) : typeof cell === "object" ? (
-                      JSON.stringify(cell)
-                    ) : (
-                      String(cell)
-                    )}
+                    {cell === null ? <i>null</i> : shortText(cell)}
                   </td>
                 ))}
               </tr>
@@ -100,4 +94,8 @@ function SavedFigure({ figure: { path } }: { readonly figure: { readonly path: s
       <figcaption>{error ?? `Saved as ${path}`}</figcaption>
     </figure>
   );
+}
+
+function shortText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -79,7 +79,7 @@ export function RunTab({ isActive }: TabProps) {
     run?.close();
     const next = startRun(code, language, context);
     setRun(next);
-    void next.done.promise.then(contexts.reload);
+    void next.done.promise.then(() => contexts.reload());
   };
 
   const chooseLanguage = (next: string) => {
@@ -176,7 +176,7 @@ async function makeContext(): Promise<string> {
 interface LanguageChoiceProps {
   readonly info: Info | undefined;
   readonly value: string;
-  onChange(language: string): void;
+  readonly onChange: (language: string) => void;
 }
 
 function LanguageChoice({ info, value, onChange }: LanguageChoiceProps) {

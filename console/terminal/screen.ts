@@ -2,7 +2,7 @@ import { signal } from "@preact/signals";
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal } from "@xterm/xterm";
 import { ApiError, describe, json, openSocket } from "../api.ts";
-import { reachable } from "../connection.ts";
+import { isOver, reachable } from "../connection.ts";
 
 /** Fields of the messages of docs/terminals.md that are read here. */
 interface Message {
@@ -168,6 +168,6 @@ export class Screen {
     await new Promise((resolve) => setTimeout(resolve, 1000));
     await reachable(this.#gone.signal);
     // Its last connection may not have been noticed to be gone yet.
-    if (!this.#gone.signal.aborted) await this.#connect(true);
+    if (!isOver(this.#gone.signal)) await this.#connect(true);
   }
 }

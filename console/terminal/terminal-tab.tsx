@@ -118,8 +118,8 @@ export function TerminalTab({ isActive }: TabProps) {
 
 interface OthersProps {
   readonly sessions: readonly Session[];
-  onOpen(open: Open): void;
-  onEnd(): void;
+  readonly onOpen: (open: Open) => void;
+  readonly onEnd: () => void;
 }
 
 function Others({ sessions, onOpen, onEnd }: OthersProps) {

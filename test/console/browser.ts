@@ -80,7 +80,7 @@ export async function runCode(page: Page, code: string): Promise<void> {
 /** The frame that HTML output is in, when it is there. */
 export async function outputFrame(page: Page): Promise<Frame> {
   const element = await page.locator("iframe.html-output").elementHandle();
-  const frame = await element?.contentFrame();
+  const frame = await element.contentFrame();
   if (!frame) throw new Error("There is no HTML output");
   return frame;
 }

@@ -269,7 +269,7 @@ describe("HTML output", () => {
     await runCode(page, `from IPython.display import HTML\nHTML(${JSON.stringify(html)})`);
     await page.frameLocator("iframe.html-output").getByText("shown and run").waitFor();
     const frame = await outputFrame(page);
-    const tried = (await frame.evaluate(`(async () => {
+    const tried = await frame.evaluate<Record<string, string>>(`(async () => {
       const attempt = async (work) => { try { return "reached: " + await work(); } catch (error) { return error.name; } };
       const image = (src) => new Promise((resolve, reject) => {
         Object.assign(new Image(), { onload: resolve, onerror: () => reject(new TypeError("refused")), src });
@@ -288,7 +288,7 @@ describe("HTML output", () => {
         storage: await attempt(() => localStorage.length),
         top: await attempt(() => { top.location = "about:blank"; }),
       };
-    })()`)) as Record<string, string>;
+    })()`);
     const { origin, ...refused } = tried;
     expect(origin).toBe("null");
     expect(Object.entries(refused).filter(([, result]) => result.startsWith("reached"))).toEqual([]);

@@ -40,9 +40,9 @@ test("the token is in no address, storage, cookie or page, and nothing of it in 
   await page.getByRole("link", { name: "Terminal" }).click();
   await page.getByRole("button", { name: "Open a terminal" }).click();
   await page.locator(".xterm").waitFor();
-  const kept = (await page.evaluate(
+  const kept = await page.evaluate<string>(
     "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, location.href, document.cookie, document.documentElement.outerHTML])",
-  )) as string;
+  );
   const cookies = await browser.context.cookies();
   expect(cookies.map(({ httpOnly, sameSite }) => [httpOnly, sameSite])).toEqual([[true, "Strict"]]);
   const secrets = [daemon.token, cookies[0]?.value ?? "?"];
@@ -124,7 +124,7 @@ test("a page on another port of the same host cannot use the session that the br
   // Ports share cookies; that is why the cookie alone must open nothing.
   expect(sent).toStartWith("console_");
   expect(await statusOf({ cookie: sent })).toBe(401);
-  const tried = (await page.evaluate(`(async () => {
+  const tried = await page.evaluate<unknown[]>(`(async () => {
     const attempt = (work) => work().then((answer) => answer.status ?? "reached", (error) => error.name);
     const socket = (url) => new Promise((resolve, reject) => {
       Object.assign(new WebSocket(url), { onopen: resolve, onerror: () => reject(new TypeError("refused")) });
@@ -135,7 +135,7 @@ test("a page on another port of the same host cannot use the session that the br
         headers: { "Content-Type": "text/plain" }, body: '{"command": "touch stranger"}' })),
       await attempt(() => socket("${fresh.url.replace("http", "ws")}/terminal")),
     ];
-  })()`)) as unknown[];
+  })()`);
   expect(tried).toEqual(["TypeError", "TypeError", "TypeError"]);
   expect(await Bun.file(`${daemon.workspace}/stranger`).exists()).toBe(false);
 });
