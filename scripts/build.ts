@@ -27,8 +27,9 @@ async function consoleModule(): Promise<string> {
 const contents = await consoleModule();
 const withConsole: Bun.BunPlugin = {
   name: "console",
-  setup: (build) =>
-    build.onLoad({ filter: /protocols\/hopx\/console-bundle\.ts$/ }, () => ({ contents, loader: "js" })),
+  setup: (build) => {
+    build.onLoad({ filter: /protocols\/hopx\/console-bundle\.ts$/ }, () => ({ contents, loader: "js" }));
+  },
 };
 
 process.stdout.write(`==> Building dist/sanderling ${VERSION}\n`);
