@@ -342,7 +342,8 @@ export class Engine implements AsyncDisposable {
   startCommand(request: CommandRequest): Promise<ProcessRun> {
     if (request.argv.some((argument) => argument.includes("\0")))
       return Promise.reject(new EngineError("invalid", "Cannot pass an argument with a NUL byte"));
-    const { argv, kind = "command", inputBytes = argv.join(" ").length } = request;
+    const { argv, kind = "command" } = request;
+    const inputBytes = request.inputBytes ?? argv.join(" ").length;
     return this.runs
       .start((id) => Promise.resolve({ ...this.#place(id, request), argv }))
       .then((run) => this.activity.add(run, { kind, inputBytes }));
