@@ -361,6 +361,16 @@ function statusesIn(tree: ts.SourceFile): { node: ts.Node; status: number }[] {
   });
 }
 
+test("the console imports nothing of the daemon", () => {
+  const wrong = [...new Glob("console/**/*.{ts,tsx}").scanSync(ROOT)].flatMap((path) =>
+    [...readFileSync(join(ROOT, path), "utf8").matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)]
+      .map(([, target = ""]) => relative(ROOT, join(ROOT, dirname(path), target)))
+      .filter((target) => !target.startsWith("console/"))
+      .map((target) => `${path} imports ${target}`),
+  );
+  expect(wrong).toEqual([]);
+});
+
 /** What would tie the product to the machine or the network that it was made on. */
 const FOREIGN: readonly (readonly [string, RegExp])[] = [
   ["a path of one machine", /(?<![\w.~$}])\/(?:work|root|Users\/\w+)\//],

@@ -73,7 +73,8 @@ async function welcome(daemon: Daemon, { settings }: Config): Promise<string> {
     `Sanderling ${VERSION} is ready.`,
     "",
     `  VM Agent API   ${hopx.url}   (reference: ${hopx.url}/docs)`,
-    `  Execution API  ${execd.url}`,
+    `  Execution API  ${execd.url}   (reference: ${execd.url}/docs)`,
+    `  Console        ${hopx.url}/console`,
     `  Sandbox id     ${credentials.sandboxId}`,
     `  Workspace      ${engine.workspace.path}`,
   ];
