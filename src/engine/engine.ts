@@ -1,9 +1,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Activity, type RunKind } from "./activity.ts";
-import { RunCache, type CacheOptions } from "./code/cache.ts";
+import { Activity } from "./activity.ts";
+import { RunCache } from "./code/cache.ts";
 import { cacheKey } from "./code/cache-key.ts";
-import { findLanguage, LANGUAGES, type Argv, type Language, type LanguageId } from "./code/languages.ts";
+import { findLanguage, LANGUAGES, type Language } from "./code/languages.ts";
 import { findInPath } from "./code/programs.ts";
 import { Scratch } from "./code/runtimes.ts";
 import { findProgram, planScript, removeScript } from "./code/script.ts";
@@ -12,22 +12,21 @@ import { WarmInterpreters } from "./code/warm/interpreters.ts";
 import { BackgroundProcesses } from "./background/registry.ts";
 import { baseEnvironment, layerEnvironment, type Environment } from "./environment.ts";
 import { Desktop } from "./desktop/desktop.ts";
-import type { ScreenSize } from "./desktop/x11/randr.ts";
 import { ENVIRONMENT_FILE_VARIABLE, EnvironmentFile } from "./environment-file.ts";
 import { EngineError } from "./error.ts";
 import { Operations } from "./executions/operations.ts";
-import { Executions, type ExecutionsOptions } from "./executions/registry.ts";
+import { Executions } from "./executions/registry.ts";
 import { PathRules, type PathRulesOptions } from "./files/paths.ts";
 import { StagedNames } from "./files/staged-names.ts";
 import { Idempotency } from "./idempotency.ts";
 import type { KernelContexts } from "./kernels/contexts.ts";
 import type { KernelRun } from "./kernels/kernel-run.ts";
-import { openContexts, type KernelSettings } from "./kernels/open-contexts.ts";
+import { openContexts } from "./kernels/open-contexts.ts";
 import { IsolatedSessions } from "./isolation/sessions.ts";
 import type { PlacedMount } from "./isolation/spec.ts";
 import { reapOrphans } from "./process/adoption.ts";
 import { openCgroupContainment } from "./process/cgroup.ts";
-import type { Containment, ContainmentReport, RunLimits } from "./process/containment.ts";
+import type { Containment, ContainmentReport } from "./process/containment.ts";
 import { openProcessGroupContainment, RUN_ID_VARIABLE } from "./process/process-group.ts";
 import type { ProcessRun, ProcessRunSpec } from "./process/process-run.ts";
 import { isLivingChild } from "./process/spawn.ts";
@@ -35,88 +34,22 @@ import { stopRun } from "./process/stop-run.ts";
 import type { RichEvent, RunId, SignalName } from "./run.ts";
 import { RunTable } from "./runs.ts";
 import type { ShellRun } from "./shell/shell-run.ts";
-import { ShellSessions, type ShellSettings } from "./shell/sessions.ts";
+import { ShellSessions } from "./shell/sessions.ts";
 import { Database } from "./sql/database.ts";
 import { Store } from "./store.ts";
 import { SystemMetrics } from "./system/metrics.ts";
 import { stopSystemProcess } from "./system/stop-process.ts";
-import { identityEnvironment, userOf, type RunIdentity } from "./identity.ts";
-import { Terminals, type TerminalOptions } from "./terminal/terminals.ts";
+import { identityEnvironment, userOf } from "./identity.ts";
+import { Terminals } from "./terminal/terminals.ts";
 import { Timeline } from "./timeline/timeline.ts";
 import { traceVariables } from "./trace-variables.ts";
 import { findUser, type RunUser } from "./user.ts";
 import { SandboxVariables } from "./variables.ts";
 import { ATTEMPT_TIMEOUT_MS, WebhookQueue } from "./webhooks/queue.ts";
-import type { TargetKind } from "./webhooks/targets.ts";
 import { Workspace } from "./workspace.ts";
+import type { CodeRequest, CommandRequest, EngineOptions, RunRequest } from "./options.ts";
 
-export interface EngineOptions
-  extends CacheOptions, KernelSettings, ExecutionsOptions, TerminalOptions, ShellSettings {
-  /** Directory in which runs work by default. */
-  readonly workspace: string;
-  /** Directory for what only the daemon may read, and for the product's own Python. */
-  readonly dataDirectory: string;
-  /** The daemon's environment without its settings. */
-  readonly inheritedEnvironment: Environment;
-  /** MySQL-compatible server that SQL is run on; undefined: none. */
-  readonly sqlUrl: string | undefined;
-  /** File whose variables every run gets; undefined: one in the data directory that runs may write. */
-  readonly environmentFile: string | undefined;
-  /** Interpreters to use instead of those in PATH. */
-  readonly programs: Readonly<Partial<Record<LanguageId, string>>>;
-  /** User to run code as; undefined: the daemon's own. */
-  readonly runAs: string | undefined;
-  readonly containment: "auto" | "process_group";
-  /** Directories outside of which no file may be touched; none: no such bound. */
-  readonly allowedRoots: readonly string[];
-  readonly maxRuns: number;
-  /** Interpreters of each kind that wait for a program; 0: every run starts its own. */
-  readonly warmInterpreters: number;
-  /** Of the screen of a new desktop session. */
-  readonly desktopSize: ScreenSize;
-  /** How long and how many background processes are remembered after their end, and how much of their output. */
-  readonly backgroundKeepMs: number;
-  readonly backgroundKeepCount: number;
-  readonly backgroundKeepBytes: number;
-  /** Kinds of addresses that webhooks may lead to. */
-  readonly webhookTargets: readonly TargetKind[];
-  /** Before the second attempt of a webhook; the pauses after that grow from it. */
-  readonly webhookRetryBaseMs: number;
-  /** How many entries the record of what was done has at most (0: there is none), and how old. */
-  readonly timelineKeepCount: number;
-  readonly timelineKeepMs: number;
-  readonly killGraceMs: number;
-  readonly journalMemoryBytes: number;
-  readonly journalBytes: number;
-  readonly onNotice: (notice: string, details?: Readonly<Record<string, unknown>>) => void;
-}
-
-/** What anything that runs may be given. */
-export interface RunRequest {
-  /** Absolute, or relative to the workspace. */
-  readonly cwd?: string | undefined;
-  readonly env?: Environment | undefined;
-  /** User to run as; its HOME and names replace those of the environment. Absent: the one of all runs. */
-  readonly identity?: RunIdentity | undefined;
-  readonly stdin?: string | undefined;
-  /** More input may follow while it runs (`ProcessRun.stdin`); `stdin` then is only its beginning. */
-  readonly keepStdinOpen?: boolean | undefined;
-  readonly timeoutMs?: number | undefined;
-  readonly limits?: RunLimits | undefined;
-  /** What the record and the figures call it; absent: a command, or code. */
-  readonly kind?: RunKind | undefined;
-}
-
-export interface CommandRequest extends RunRequest {
-  readonly argv: Argv;
-  /** Of what the client gave, where that is not the arguments. */
-  readonly inputBytes?: number | undefined;
-}
-
-export interface CodeRequest extends RunRequest {
-  readonly language: Language;
-  readonly code: string;
-}
+export type { CodeRequest, CommandRequest, EngineOptions, RunRequest } from "./options.ts";
 
 /** What a sandbox can do. It knows no HTTP and none of the public protocols. */
 export class Engine implements AsyncDisposable {
