@@ -228,6 +228,8 @@ def _flush():
 
 _main, *_modules = sys.argv[1:]
 _runner = _load(_main)
+# The types of syntax trees are made at the first use, which takes half a millisecond.
+_runner.show_nothing()
 if _modules:
     # Programs that import packages of these show what they make.
     _runner.load_show().load_tables()
