@@ -7,10 +7,12 @@ const VENDOR_SYMBOLS = 0x1008ff00;
 /**
  * The keys with these are left alone: Chromium goes by the place of a key when its symbol is not one of its own, and
  * goes back or loads the page again whatever the key has been given (back, forward, stop, refresh, reload, home,
- * search, favourites, web, close).
+ * search, favourites, web, close), and characters of some scripts are lost on others (cut, copy, paste).
  */
-const BROWSER_SYMBOLS: ReadonlySet<number> = new Set(
-  [0x26, 0x27, 0x28, 0x29, 0x73, 0x18, 0x1b, 0x30, 0x2e, 0x56].map((low) => VENDOR_SYMBOLS | low),
+const COMMAND_SYMBOLS: ReadonlySet<number> = new Set(
+  [0x26, 0x27, 0x28, 0x29, 0x73, 0x18, 0x1b, 0x30, 0x2e, 0x56, 0x58, 0x57, 0x6d].map(
+    (low) => VENDOR_SYMBOLS | low,
+  ),
 );
 
 /**
@@ -112,7 +114,7 @@ function spareKeycodes({ firstKeycode, perKeycode, symbols }: KeyboardMap): numb
   }));
   const isEmpty = (row: readonly number[]) => row.every((keysym) => keysym === 0);
   const isHarmless = (keysym: number) =>
-    keysym === 0 || ((keysym & 0xffffff00) === VENDOR_SYMBOLS && !BROWSER_SYMBOLS.has(keysym));
+    keysym === 0 || ((keysym & 0xffffff00) === VENDOR_SYMBOLS && !COMMAND_SYMBOLS.has(keysym));
   const isVendors = (row: readonly number[]) => !isEmpty(row) && row.every(isHarmless);
   return [isVendors, isEmpty].flatMap((isSpare) =>
     rows.filter((row) => isSpare(row.symbols)).map((row) => row.keycode),
