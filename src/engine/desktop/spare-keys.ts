@@ -7,7 +7,7 @@ const VENDOR_SYMBOLS = 0x1008ff00;
 /**
  * The keys with these are left alone: Chromium goes by the place of a key when its symbol is not one of its own, and
  * goes back or loads the page again whatever the key has been given (back, forward, stop, refresh, reload, home,
- * search, favourites, web, close), and characters of some scripts are lost on others (cut, copy, paste).
+ * search, favourites, web, close). On those for cut, copy and paste it was seen to lose letters (Thai).
  */
 const COMMAND_SYMBOLS: ReadonlySet<number> = new Set(
   [0x26, 0x27, 0x28, 0x29, 0x73, 0x18, 0x1b, 0x30, 0x2e, 0x56, 0x58, 0x57, 0x6d].map(
@@ -16,8 +16,8 @@ const COMMAND_SYMBOLS: ReadonlySet<number> = new Set(
 );
 
 /**
- * Keys that stand for nothing, or for what no sandbox has, and can be given any symbol. There are about a hundred;
- * the ones given or used longest ago are taken first. A program looks a key event up in its own copy of the table
+ * Keys that stand for nothing, or for what no sandbox has, and can be given any symbol. There are nearly a
+ * hundred; the ones given or used longest ago are taken first. A program looks a key event up in its own copy of the table
  * when it comes to the event, so it is waited for on both sides of a change: before, until it has read everything
  * typed with a key that is given again; after, until it has the new table. Browsers fetch that without waiting for
  * it, and take keys that come meanwhile for what they were, "back" and "reload" among them.
@@ -51,13 +51,7 @@ export class SpareKeys {
     const wanted = new Set([...new Set(keysyms)].slice(0, this.#free.length + this.#given.size));
     const missing = [...wanted].filter((keysym) => this.strokeOf(keysym, map) === undefined);
     for (const keysym of missing) this.#forget(keysym);
-    const symbolOf = new Map<number, number>();
-    for (const keysym of missing) {
-      const keycode = this.#free.pop() ?? this.#takeOldest(wanted);
-      if (keycode === undefined) break;
-      symbolOf.set(keycode, keysym);
-      this.#given.set(keysym, keycode);
-    }
+    const symbolOf = this.#assign(missing, wanted);
     if ([...symbolOf.keys()].some((keycode) => this.#unread.has(keycode))) await this.settle();
     for (const run of consecutive([...symbolOf.keys()])) {
       const [first = 0] = run;
@@ -85,6 +79,18 @@ export class SpareKeys {
     if (this.#unread.size === 0) return;
     await clientSettled(this.#x);
     this.#unread.clear();
+  }
+
+  /** Chooses a key for each symbol while there are any; gives the symbol by keycode. */
+  #assign(missing: readonly number[], wanted: ReadonlySet<number>): Map<number, number> {
+    const symbolOf = new Map<number, number>();
+    for (const keysym of missing) {
+      const keycode = this.#free?.pop() ?? this.#takeOldest(wanted);
+      if (keycode === undefined) break;
+      symbolOf.set(keycode, keysym);
+      this.#given.set(keysym, keycode);
+    }
+    return symbolOf;
   }
 
   /** It was given a key once, which another layout has taken back. */

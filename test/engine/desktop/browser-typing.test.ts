@@ -20,7 +20,7 @@ const FORM = `<!doctype html><meta charset="utf-8"><title>form</title>
 
 test("text of all scripts arrives in a browser's text field unchanged, three times in a row", async () => {
   let told = "";
-  await using server = Bun.serve({
+  using server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
     routes: {
