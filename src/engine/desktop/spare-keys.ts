@@ -5,9 +5,9 @@ import { changeKeyboardMap, type KeyboardMap } from "./x11/keyboard-map.ts";
 /** Keys of machines that no sandbox has (volume, mail, battery): their symbols begin with this. */
 const VENDOR_SYMBOLS = 0x1008ff00;
 /**
- * The keys with these are left alone: Chromium goes by the place of a key when its symbol is not one of its own, and
- * goes back or loads the page again whatever the key has been given (back, forward, stop, refresh, reload, home,
- * search, favourites, web, close). On those for cut, copy and paste it was seen to lose letters (Thai).
+ * The keys with these are left alone: Chromium may still take a key for what it was, or go by its place, whatever
+ * it has been given, and then goes back, loads the page again or cuts (back, forward, stop, refresh, reload, home,
+ * search, favourites, web, close, cut, copy, paste).
  */
 const COMMAND_SYMBOLS: ReadonlySet<number> = new Set(
   [0x26, 0x27, 0x28, 0x29, 0x73, 0x18, 0x1b, 0x30, 0x2e, 0x56, 0x58, 0x57, 0x6d].map(
@@ -19,8 +19,8 @@ const COMMAND_SYMBOLS: ReadonlySet<number> = new Set(
  * Keys that stand for nothing, or for what no sandbox has, and can be given any symbol. There are nearly a
  * hundred; the ones given or used longest ago are taken first. A program looks a key event up in its own copy of the table
  * when it comes to the event, so it is waited for on both sides of a change: before, until it has read everything
- * typed with a key that is given again; after, until it has the new table. Browsers fetch that without waiting for
- * it, and take keys that come meanwhile for what they were, "back" and "reload" among them.
+ * typed with a key that is given again; after, until it has come
+ * to the change.
  */
 export class SpareKeys {
   readonly #x: XConnection;
