@@ -16,6 +16,8 @@ const LOCK_MASK = 1 << 1;
 const PLAIN_GROUPS = 2;
 /** Characters between two looks at whether somebody still waits. */
 const STRETCH = 32;
+/** Characters looked at when spare keys are given, so that as few changes as possible do for a text. */
+const AHEAD = 1024;
 
 /**
  * The keyboard, by symbols and not by keys: what the layout has is typed with its keys, everything else with
@@ -45,7 +47,8 @@ export class Keyboard {
     if (isLocked) await this.#tap(KEY.capsLock);
     try {
       let at = 0;
-      while (at < keysyms.length) at += await this.#typeStretch(keysyms.slice(at), delayMs, signal);
+      while (at < keysyms.length)
+        at += await this.#typeStretch(keysyms.slice(at, at + AHEAD), delayMs, signal);
     } finally {
       if (isLocked) await this.#tap(KEY.capsLock);
       // Whoever changes the layout next must not change what has been typed.
@@ -99,10 +102,10 @@ export class Keyboard {
     this.#held.clear();
   }
 
-  /** Types the beginning, as far as spare keys last and somebody waits; gives how much that was. */
+  /** Types the beginning of what is ahead; gives how much that was. */
   async #typeStretch(keysyms: readonly number[], delayMs: number, signal?: AbortSignal): Promise<number> {
     refuseGone(signal);
-    const strokes = await this.#strokes(keysyms.slice(0, STRETCH));
+    const strokes = await this.#strokes(keysyms.slice(0, STRETCH), keysyms);
     const shift = await this.#keycodeOf(KEY.shift);
     for (const { keycode, needsShift } of strokes) {
       if (needsShift) this.#fake.send("keyDown", shift);
@@ -127,15 +130,21 @@ export class Keyboard {
     throw new EngineError("internal", `There is no key left for symbol ${keysym}`);
   }
 
-  async #strokes(keysyms: readonly number[]): Promise<Stroke[]> {
+  /** @param ahead What is typed next, beginning with `keysyms`: spare keys are given for it at the same time. */
+  async #strokes(keysyms: readonly number[], ahead = keysyms): Promise<Stroke[]> {
     const group = ((await queryPointer(this.#fake.x)).mask >> 13) & 3;
+    const onLayout = (keysym: number, map: KeyboardMap) =>
+      group < PLAIN_GROUPS ? findStroke(map, keysym, group) : undefined;
     const find = (keysym: number, map: KeyboardMap) =>
-      this.#spare.strokeOf(keysym, map) ??
-      (group < PLAIN_GROUPS ? findStroke(map, keysym, group) : undefined);
+      this.#spare.strokeOf(keysym, map) ?? onLayout(keysym, map);
     let map = (this.#map ??= await readKeyboardMap(this.#fake.x));
-    const missing = new Set(keysyms.filter((keysym) => find(keysym, map) === undefined));
-    if (missing.size > 0) {
-      await this.#spare.give([...missing], map);
+    if (keysyms.some((keysym) => find(keysym, map) === undefined)) {
+      const before = map;
+      // Symbols that have a spare key are among them, so that they keep it.
+      const spared = [...new Set(ahead)].filter(
+        (keysym) => this.#spare.strokeOf(keysym, before) ?? onLayout(keysym, before) === undefined,
+      );
+      await this.#spare.give(spared, map);
       map = this.#map = await readKeyboardMap(this.#fake.x);
     }
     return keysyms.map((keysym) => {

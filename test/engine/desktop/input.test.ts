@@ -4,6 +4,7 @@ import { unscale } from "../../../src/engine/desktop/pointer.ts";
 import { queryPointer } from "../../../src/engine/desktop/x11/core.ts";
 import { read, TestDesktop, tool } from "../../support/desktop.ts";
 import { printed, refusal, said, until } from "../../support/engine.ts";
+import { MIXED_SCRIPTS } from "../../support/mixed-scripts.ts";
 
 setDefaultTimeout(60_000);
 
@@ -182,22 +183,13 @@ describe("the keyboard", () => {
   });
 });
 
-const PAGE = `The quick brown fox: ~!@#$%^&*()_+\`-={}|[]\\:";'<>?,./ 0123456789
-Grüße, naïve façade — „Anführung" «guillemets» ¿Qué? ¡Sí! €£¥¢ ½ × ÷ ± ° µ ÄÖÜẞß
-Ελληνικά γράμματα Ωμέγα; Русский текст, ЁжЩъ; Українська ґєїі; Tiếng Việt ộ
-עברית שלום; العربية مرحبا; हिन्दी नमस्ते; ไทย สวัสดี; ქართული; አማርኛ
-中文字符 世界 漢字かな カタカナ 한국어 안녕하세요 繁體字 龍鳳
-∀x∈ℝ: ∃y ≤ x² ∧ ∑∞ → ∂f/∂x ≈ √2 ⌘⌥⇧ ─│┌┐ ▓▒░ ☃★♥
-🎉 😀 👩‍💻 🇩🇪 👍🏽 ❤️ 🧪🚀 𝒜𝔹𝕮
-`;
-
 describe("text of all scripts", () => {
   test("arrives in a text field unchanged, three times in a row", async () => {
     await using own = await TestDesktop.open();
     const form = await own.launchForm("--focus-text");
     for (let times = 1; times <= 3; times++) {
-      await own.session.keyboard.type(PAGE, 0);
-      const wanted = PAGE.repeat(times);
+      await own.session.keyboard.type(MIXED_SCRIPTS, 0);
+      const wanted = MIXED_SCRIPTS.repeat(times);
       await until(async () => (await form.text()).length >= wanted.length);
       expect(await form.text()).toBe(wanted);
     }
