@@ -148,7 +148,7 @@ export function RunTab({ isActive }: TabProps) {
           ) : (
             <div class="empty">
               <p>Output appears here as it is printed: text, plots, tables and HTML.</p>
-              <p class="hint">
+              <p class="hint wide">
                 <kbd>Ctrl</kbd> <kbd>Enter</kbd> runs. <kbd>Esc</kbd>, then <kbd>Tab</kbd> leaves the editor.
               </p>
             </div>
