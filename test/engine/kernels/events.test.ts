@@ -146,7 +146,8 @@ task = asyncio.create_task(later())`;
       "!echo magic\nimport os; os.system('echo out; echo err >&2')",
     );
     expect(stdout.replaceAll("\r", "")).toContain("magic\n");
-    expect({ stdout: stdout.endsWith("out\n"), stderr }).toEqual({ stdout: true, stderr: "err\n" });
+    // Two ways lead out of the kernel, for magics and for descriptors: which is faster is its own affair.
+    expect({ stdout: stdout.includes("out\n"), stderr }).toEqual({ stdout: true, stderr: "err\n" });
   });
 
   test("have what a pager would show", async () => {
