@@ -1,6 +1,4 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import type { KernelContext } from "../../../src/engine/kernels/context.ts";
-import type { KernelRun } from "../../../src/engine/kernels/kernel-run.ts";
 import { describeEnd } from "../../../src/engine/run.ts";
 import { until } from "../../support/engine.ts";
 import { execute, only, openPython, told } from "../../support/kernels.ts";
@@ -18,15 +16,6 @@ while True:
     except KeyboardInterrupt: pass
 `;
 
-/** ipykernel may let an interrupt that came at the very end of one cell hit the beginning of the next. */
-async function underWay(context: KernelContext, code: string): Promise<KernelRun> {
-  return until(async () => {
-    const run = await context.execute({ code });
-    await until(() => run.hasEnded || run.journal.totals.stdout > 0);
-    return run.hasEnded ? undefined : run;
-  });
-}
-
 describe("stopping", () => {
   test("what runs by an interrupt keeps the variables, whatever it waits for", async () => {
     await using lab = await openPython();
@@ -39,7 +28,8 @@ describe("stopping", () => {
     ];
     await execute(context, "kept = 5");
     for (const code of waits) {
-      const run = await underWay(context, `print('READY', flush=True)\n${code}`);
+      const run = await context.execute({ code: `print('READY', flush=True)\n${code}` });
+      await until(() => run.journal.totals.stdout > 0);
       expect(await context.interrupt()).toBe("interrupted");
       expect((await run.outcome).end.cause).toBe("exited");
     }
