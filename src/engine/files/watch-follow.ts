@@ -106,11 +106,17 @@ export class WatchFollower {
     const wasKnown = isKnown(directory, name);
     // Found by a look at its directory before the kernel's word of it was read.
     if (wasKnown && !isWhole) return;
-    if (!wasKnown) this.#options.tell({ kind: "created", path, isDirectory });
+    const tellCreated = () => {
+      if (!wasKnown) this.#options.tell({ kind: "created", path, isDirectory });
+    };
     if (isDirectory && this.#options.isRecursive) {
-      await this.#options.scan.scan(directory, name, this.#onDifference);
+      // Told when it is watched: whoever hears of it can be sure to hear what is written in it.
+      const told = once(tellCreated);
+      await this.#options.scan.scan(directory, name, this.#onDifference, told);
+      told();
       return;
     }
+    tellCreated();
     directory.others.add(name);
     if (isDirectory) return;
     if (!isWhole) this.#written.add(path);
@@ -221,6 +227,14 @@ export class WatchFollower {
 
 function isKnown(directory: WatchedDirectory, name: string): boolean {
   return directory.others.has(name) || directory.directories.has(name);
+}
+
+function once(call: () => void): () => void {
+  let isCalled = false;
+  return () => {
+    if (!isCalled) call();
+    isCalled = true;
+  };
 }
 
 /** What is never taken out again makes the oldest go. */

@@ -38,14 +38,16 @@ export class WatchScan {
 
   /**
    * Looks at a directory and all below it. What cannot be opened, or leads out of the tree by now, is left out.
+   * @param onWatched Told that the directory itself is watched, before anybody looks at what is in it.
    * @returns It, or undefined when it is not watched.
    */
   async scan(
     parent: WatchedDirectory | undefined,
     name: string,
     onDifference: OnDifference | undefined,
+    onWatched?: () => void,
   ): Promise<WatchedDirectory | undefined> {
-    const found = await this.#scanOne(parent, name, onDifference);
+    const found = await this.#scanOne(parent, name, onDifference, onWatched);
     const waiting = found ? [found] : [];
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       for (const subdirectory of next.subdirectories) {
@@ -56,7 +58,12 @@ export class WatchScan {
     return found?.directory;
   }
 
-  async #scanOne(parent: WatchedDirectory | undefined, name: string, onDifference: OnDifference | undefined) {
+  async #scanOne(
+    parent: WatchedDirectory | undefined,
+    name: string,
+    onDifference: OnDifference | undefined,
+    onWatched?: () => void,
+  ) {
     const { paths, tree, realRoot } = this.#options;
     const relative = parent ? tree.relative(parent, name) : "";
     const real = join(realRoot, relative);
@@ -70,6 +77,7 @@ export class WatchScan {
         // Safe: its root has been checked, and it is inside.
         paths.requireOrdinary(actual, real as AbsolutePath, "watch");
         const directory = this.#watch(parent, name, opened);
+        if (directory) onWatched?.();
         return directory && { directory, subdirectories: await this.#learn(directory, opened, onDifference) };
       } finally {
         await handle.close();
