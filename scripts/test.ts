@@ -129,8 +129,6 @@ const passed = await run([
   "--parallel",
   // A machine that is busy is slow, not wrong; whoever hangs is told by this.
   "--timeout=60000",
-  // Programs of others (kernels, browsers) lose a race now and then on a busy machine; whoever works here sees it.
-  ...(process.env["CI"] === undefined ? [] : ["--retry=2"]),
   "--reporter=junit",
   `--reporter-outfile=${REPORT}`,
   ...selected,
