@@ -4,7 +4,8 @@ Usage: python forkserver.py MAIN MODULE...
 
 Descriptor 3 is a socket on which each message asks for one interpreter and brings its descriptors: a socket for
 its job, stdout, stderr, and the cgroup files it joins through. Descriptor 4 is a pipe for reports, a line each:
-"ready PATHS" (hexadecimal), "joined ID PID", "refused ID", "exited PID STATUS MAXRSS CPU".
+"ready PATHS" (hexadecimal), "joined ID PID", "refused ID", "exited PID STATUS MAXRSS CPU". When the other side
+of the socket is gone nothing more is forked, and this process ends with the last of those that it has forked.
 
 An interpreter waits on descriptor 3 for the one message with its job and becomes what `python MAIN FILE NAME`
 is: it leaves this file's loop and runs MAIN at the bottom of its stack, so that the interpreter's own end
@@ -109,9 +110,10 @@ def _serve(modules):
     poller = select.poll()
     poller.register(_JOBS, select.POLLIN)
     children = {}
+    is_asked = True
     # Where modules are found, so that the daemon sees when packages have changed since.
     _report("ready", os.pathsep.join(sys.path[1:]).encode(errors="surrogateescape").hex())
-    while True:
+    while is_asked or children:
         for fd, _ in poller.poll():
             if fd != _JOBS:
                 pid = children.pop(fd)
@@ -122,7 +124,9 @@ def _serve(modules):
                 continue
             ident, fds = _receive(connection, 64)
             if not ident:
-                os._exit(0)
+                is_asked = False
+                poller.unregister(_JOBS)
+                continue
             pid = os.fork()
             if pid == 0:
                 # Its descriptor belongs to the program from now on.
@@ -134,6 +138,7 @@ def _serve(modules):
             watched = os.pidfd_open(pid)
             children[watched] = pid
             poller.register(watched, select.POLLIN)
+    os._exit(0)
 
 
 def _load(path):

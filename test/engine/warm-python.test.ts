@@ -257,6 +257,15 @@ describe("a warm run", () => {
     expect((await outcome(await start("print('again')"))).stdout).toBe("again\n");
   });
 
+  test("goes on when another program imports what no program has imported before", async () => {
+    await using long = await start("import numpy\nprint(input())", { stdin: "", keepStdinOpen: true });
+    expect((await outcome(await start("import requests; print(requests.__name__)"))).stdout).toBe(
+      "requests\n",
+    );
+    long.stdin?.write(Buffer.from("whole\n"));
+    expect(await outcome(long)).toMatchObject({ end: { cause: "exited", code: 0 }, stdout: "whole\n" });
+  });
+
   test("leaves no descriptor of the daemon open", async () => {
     const count = () =>
       Array.from(new Bun.Glob("*").scanSync({ cwd: "/proc/self/fd", onlyFiles: false })).length;

@@ -33,7 +33,7 @@ export class ForkServer implements AsyncDisposable {
   readonly facts: string = "";
   #text = "";
   #serial = 0;
-  #isClosed = false;
+  #isRetired = false;
 
   private constructor(run: ProcessRun, containment: Containment, socket: number, reports: number) {
     this.#run = run;
@@ -76,7 +76,7 @@ export class ForkServer implements AsyncDisposable {
 
   /** A process that waits for its job; undefined when the server cannot make one. */
   async fork(): Promise<WaitingChild | undefined> {
-    if (this.#isClosed || this.hasEnded) return undefined;
+    if (this.#isRetired || this.hasEnded) return undefined;
     const id = String(++this.#serial);
     const enclosure = this.#containment.open(newRunId(), {});
     const [own, its] = createSocketPair();
@@ -104,10 +104,18 @@ export class ForkServer implements AsyncDisposable {
     );
   }
 
+  /**
+   * Forks no more, and ends by itself with the last that it has forked: only their parent learns how they end.
+   * @returns When it has ended.
+   */
+  async retire(): Promise<void> {
+    if (!this.#isRetired) closeSync(this.#socket);
+    this.#isRetired = true;
+    await this.#run.outcome;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    closeSync(this.#socket);
+    void this.retire();
     await this.#run.destroy();
     await this.#reports.close();
   }

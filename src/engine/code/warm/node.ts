@@ -62,6 +62,11 @@ class NodeSource implements WarmSource {
     return Promise.resolve().then(() => prestart(containment, { argv, env: this.env, cwd: "/", user }));
   }
 
+  /** Each that it has started is a process of its own. */
+  retire(): Promise<void> {
+    return Promise.resolve();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }

@@ -20,6 +20,8 @@ export interface WarmSource extends AsyncDisposable {
   readonly isQuick: boolean;
   /** Undefined when none can be made. */
   make(): Promise<WaitingChild | undefined>;
+  /** Makes no more, and ends when what it has made has ended. @returns When it has. */
+  retire(): Promise<void>;
 }
 
 export interface WarmPoolOptions {
@@ -37,6 +39,8 @@ export interface WarmPoolOptions {
 export class WarmPool implements AsyncDisposable {
   readonly #options: WarmPoolOptions;
   #source: WarmSource | undefined;
+  /** Those of which programs still run. */
+  readonly #retired = new Set<WarmSource>();
   #waiting: WaitingChild[] = [];
   #filling: Promise<void> | undefined;
   #idle: Timer | undefined;
@@ -71,12 +75,17 @@ export class WarmPool implements AsyncDisposable {
     return child?.prepare(job);
   }
 
-  /** Ends all that waits, because it is not what it should be; the next demand starts anew. */
+  /** Ends all that waits, because it is not what it should be; the next demand starts anew. What runs goes on. */
   renew(): void {
     const source = this.#source;
     this.#source = undefined;
     this.#waiting.splice(0).forEach((child) => child.discard());
-    void source?.[Symbol.asyncDispose]();
+    if (source === undefined) return;
+    this.#retired.add(source);
+    void source.retire().then(async () => {
+      await source[Symbol.asyncDispose]();
+      this.#retired.delete(source);
+    });
   }
 
   /** Makes interpreters in the background until enough wait. */
@@ -96,7 +105,8 @@ export class WarmPool implements AsyncDisposable {
     clearTimeout(this.#idle);
     await this.#filling;
     this.#waiting.splice(0).forEach((child) => child.discard());
-    await this.#source?.[Symbol.asyncDispose]();
+    const sources = [...this.#retired, ...(this.#source ? [this.#source] : [])];
+    await Promise.all(sources.map((source) => source[Symbol.asyncDispose]()));
   }
 
   #next(): WaitingChild | undefined {

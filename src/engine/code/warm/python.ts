@@ -101,6 +101,10 @@ class PythonServer implements WarmSource {
     return this.#server.fork();
   }
 
+  retire(): Promise<void> {
+    return this.#server.retire();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server[Symbol.asyncDispose]();
   }
