@@ -17,6 +17,10 @@ export const RUN_ID_VARIABLE = "SANDERLING_RUN_ID";
 /** How many enclosures may gather before it is looked which of them are empty. */
 const FORGET_AT = 32;
 const KILL_DEADLINE_MS = 10_000;
+/** Looks again for processes of which one look does not tell whose they are. */
+const MOST_UNSURE_LOOKS = 4;
+/** Longer than a process takes to become another program. */
+const UNSURE_PAUSE_MS = 5;
 
 /** How many of these are in use in this process. */
 let opened = 0;
@@ -67,13 +71,25 @@ function forgetEmpty(open: Set<GroupEnclosure>): void {
 class Living {
   readonly all = listProcesses().filter(({ state }) => state !== "Z" && state !== "X");
   readonly #environments = new Map<number, readonly string[]>();
+  #isSure = true;
 
-  environment(pid: number): readonly string[] {
+  /** Whether every environment asked for was there: that of a process inside execve(2) is not, for a moment. */
+  get isSure(): boolean {
+    return this.#isSure;
+  }
+
+  environment({ pid, parent }: ProcessStat): readonly string[] {
     const known = this.#environments.get(pid) ?? startEnvironment(pid);
     this.#environments.set(pid, known);
+    // The kernel's own threads have none ever.
+    if (known.length === 1 && known[0] === "" && pid !== KTHREADD && parent !== KTHREADD)
+      this.#isSure = false;
     return known;
   }
 }
+
+/** Parent of the kernel's threads, where they can be seen. */
+const KTHREADD = 2;
 
 function refuseUnenforceable(limits: RunLimits): void {
   for (const name of ["memoryBytes", "cpus", "processes"] as const) {
@@ -140,11 +156,12 @@ class GroupEnclosure implements Enclosure {
 
   async kill(): Promise<void> {
     const deadline = performance.now() + KILL_DEADLINE_MS;
-    while (performance.now() < deadline) {
-      const alive = this.#members();
-      if (alive.length === 0) return;
+    for (let unsure = 0; performance.now() < deadline;) {
+      const living = new Living();
+      const alive = this.#members(living);
+      if (alive.length === 0 && (living.isSure || ++unsure === MOST_UNSURE_LOOKS)) return;
       for (const member of alive) signalProcess(member.pid, "SIGKILL", () => isSame(member));
-      await new Promise((resume) => setImmediate(resume));
+      await (alive.length > 0 ? new Promise((resume) => setImmediate(resume)) : Bun.sleep(UNSURE_PAUSE_MS));
     }
   }
 
@@ -176,7 +193,7 @@ class GroupEnclosure implements Enclosure {
     const belongs = (process: ProcessStat) =>
       (!reused && [process.pid, process.session, process.group].includes(leader.pid)) ||
       mine.has(process.parent) ||
-      living.environment(process.pid).includes(this.#marker);
+      living.environment(process).includes(this.#marker);
     // Descent is found one generation a round.
     for (let before = -1; before !== mine.size;) {
       before = mine.size;
