@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { temporaryDirectory, type TemporaryDirectory } from "../setup/support.ts";
 import type { ProgramResult } from "./clients.ts";
+import { inOwnSession } from "./daemon.ts";
 import { until } from "./engine.ts";
 
 export const ROOT = join(import.meta.dir, "../..");
@@ -119,11 +120,12 @@ export async function strangerDirectory(): Promise<TemporaryDirectory> {
 
 function spawn(args: readonly string[], { env, command = MAIN }: CliOptions, timeout?: number) {
   const settingless = Object.entries(process.env).filter(([name]) => !name.startsWith("SANDERLING_"));
-  return Bun.spawn([...command, ...args], {
+  return Bun.spawn(inOwnSession([...command, ...args]), {
     env: { ...Object.fromEntries(settingless), ...env },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
+    detached: true,
     ...(timeout === undefined ? {} : { timeout, killSignal: "SIGKILL" }),
   });
 }

@@ -4,6 +4,8 @@ import { join } from "node:path";
 
 const ROOT = join(import.meta.dir, "../..");
 const READY_MS = 20_000;
+/** By its path: a daemon may be given another PATH. */
+const SETPRIV = Bun.which("setpriv") ?? "setpriv";
 
 export const TEST_SECRET = "a secret that only tests know";
 export const TEST_ACCESS_TOKEN = "an-access-token-that-only-tests-know";
@@ -18,7 +20,7 @@ export interface TestDaemonOptions {
   readonly withPython?: boolean;
 }
 
-/** A real daemon in a process of its own, with a workspace and a data directory of its own. */
+/** A real daemon in a session of its own, with a workspace and a data directory of its own. It ends with the test. */
 export class TestDaemon implements AsyncDisposable {
   private constructor(
     readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">,
@@ -50,15 +52,14 @@ export class TestDaemon implements AsyncDisposable {
       SANDERLING_LOG_FORMAT: "json",
       ...env,
     };
-    const child = Bun.spawn(
-      [...(command ?? [process.execPath, join(ROOT, "src/main.ts")]), "serve", "--json"],
-      {
-        env: variables,
-        stdin: "ignore",
-        stdout: "pipe",
-        stderr: "pipe",
-      },
-    );
+    const program = command ?? [process.execPath, join(ROOT, "src/main.ts")];
+    const child = Bun.spawn(inOwnSession([...program, "serve", "--json"]), {
+      env: variables,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      detached: true,
+    });
     const log = new Response(child.stderr).text();
     const ready = JSON.parse(await firstLine(child.stdout, log)) as {
       hopx: { url: string };
@@ -145,6 +146,15 @@ export interface Answer {
     readonly kept_bytes: number;
   }[];
   readonly [field: string]: unknown;
+}
+
+/**
+ * What ends with the tests although its session is its own (`detached`). A daemon takes a larger share of the
+ * processors for its session (own-share.ts): were it the tests' session too, what runs in them would get next to
+ * nothing.
+ */
+export function inOwnSession(argv: readonly string[]): string[] {
+  return [SETPRIV, "--pdeathsig", "TERM", ...argv];
 }
 
 async function firstLine(stream: ReadableStream<Uint8Array>, log: Promise<string>): Promise<string> {

@@ -84,10 +84,7 @@ test.skipIf(!existsSync(AUTOGROUP) || process.getuid?.() !== 0)(
   "the daemon's share of busy processors is larger than that of any run",
   async () => {
     const niceOf = (text: string) => Number(/nice (-?\d+)/.exec(text)?.[1]);
-    // In a session of its own: other tests' daemons, which come and go, are in this one.
-    await using daemon = await TestDaemon.start({
-      command: ["setsid", process.execPath, join(import.meta.dir, "../../../src/main.ts")],
-    });
+    await using daemon = await TestDaemon.start();
     const { body } = await daemon.post("/commands/run", { command: `cat ${AUTOGROUP}` });
     const own = readFileSync(`/proc/${daemon.child.pid}/autogroup`, "utf8");
     expect([niceOf(own), niceOf(body.stdout)]).toEqual([-15, 0]);
