@@ -178,6 +178,7 @@ interface ForkedDescriptors {
 }
 
 class ForkedChild implements WaitingChild {
+  readonly ended: Promise<void>;
   #isTaken = false;
   #hasExited = false;
 
@@ -187,7 +188,7 @@ class ForkedChild implements WaitingChild {
     private readonly descriptors: ForkedDescriptors,
     private readonly exited: Promise<ChildExit | "lost">,
   ) {
-    void exited.then(() => (this.#hasExited = true));
+    this.ended = exited.then(() => void (this.#hasExited = true));
   }
 
   get isWaiting(): boolean {

@@ -33,6 +33,7 @@ class PrestartedChild implements WaitingChild {
   readonly #child: Child;
   readonly #enclosure: Enclosure;
   readonly #job: number;
+  readonly ended: Promise<void>;
   #isTaken = false;
   #hasExited = false;
 
@@ -40,7 +41,7 @@ class PrestartedChild implements WaitingChild {
     this.#child = child;
     this.#enclosure = enclosure;
     this.#job = job;
-    void child.exited.then(() => (this.#hasExited = true));
+    this.ended = child.exited.then(() => void (this.#hasExited = true));
   }
 
   get isWaiting(): boolean {

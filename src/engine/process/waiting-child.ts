@@ -10,6 +10,8 @@ export type Job = readonly string[];
 export interface WaitingChild {
   /** Whether it has neither ended nor been given its job. */
   readonly isWaiting: boolean;
+  /** Settles when it has ended, used or not. */
+  readonly ended: Promise<void>;
   /** Turns it into the first process of a run. Once only. */
   prepare(job: Job): PreparedChild;
   /** Ends it unused. */

@@ -7,6 +7,13 @@ import { availableMemory } from "../../system/memory.ts";
 /** Between two looks at how much memory is left. */
 const LOOK_EVERY_MS = 1000;
 
+/**
+ * The next interpreter is made when a program has ended and its end has been told, or when it has run so long that
+ * it will not notice: making one takes a processor that a short program and its answer would wait for.
+ */
+const AFTER_END_MS = 2;
+const AFTER_START_MS = 30;
+
 /** Where interpreters come from that are all alike. */
 export interface WarmSource extends AsyncDisposable {
   /** The interpreter, and the environment it is started with. */
@@ -72,6 +79,7 @@ export class WarmPool implements AsyncDisposable {
     const job = describe(source.env);
     if (!fitsJob(job)) return undefined;
     const child = this.#next() ?? (source.isQuick ? await source.make() : undefined);
+    this.#fillAfter(child);
     return child?.prepare(job);
   }
 
@@ -112,8 +120,15 @@ export class WarmPool implements AsyncDisposable {
   #next(): WaitingChild | undefined {
     const child = this.#waiting.find(({ isWaiting }) => isWaiting);
     this.#waiting = this.#waiting.filter((other) => other !== child && other.isWaiting);
-    this.fill();
     return child;
+  }
+
+  #fillAfter(child: WaitingChild | undefined): void {
+    const timer = setTimeout(() => this.fill(), AFTER_START_MS).unref();
+    void child?.ended.then(() => {
+      clearTimeout(timer);
+      setTimeout(() => this.fill(), AFTER_END_MS).unref();
+    });
   }
 
   #isShort(): boolean {
