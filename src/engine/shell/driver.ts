@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { Environment } from "../environment.ts";
 
 /**
  * What a session's bash is told on its control pipe, one line each. The shell is interactive, because only such a
@@ -74,9 +75,25 @@ export function commandLine(file: string, cwd: string | undefined): string {
  * What a command's file has in it. `eval`, because a syntax error names what the text was read from, and the file is
  * nobody's business. Its status is kept and not passed on: for that a trap for ERR would run once more.
  */
-export function commandFile(text: string): string {
+export function commandFile(text: string, trace: Environment): string {
   const streams = `</dev/null >&${STDOUT} 2>&${STDERR} ${REPORT}>&- ${STDOUT}>&- ${STDERR}>&-`;
-  return `\\builtin eval ${quote(text)} ${streams}\n_sanderling_exit=$?\n`;
+  // On one line with what comes first, because messages count from there.
+  return `${continueTrace(trace)}; \\builtin eval ${quote(text)} ${streams}\n_sanderling_exit=$?\n`;
+}
+
+/**
+ * The trace of the request, for what the command starts; none where it has none. A value of the user's own stays: only
+ * what was put there for the command before is replaced.
+ */
+function continueTrace({ TRACEPARENT: parent = "", TRACESTATE: state = "" }: Environment): string {
+  const isOurs = '[[ ${TRACEPARENT-} == "${_sanderling_trace-}" ]]';
+  const change = [
+    "\\builtin unset TRACEPARENT TRACESTATE",
+    `_sanderling_trace=${quote(parent)}`,
+    ...(parent === "" ? [] : [`\\builtin export TRACEPARENT=${quote(parent)}`]),
+    ...(state === "" ? [] : [`\\builtin export TRACESTATE=${quote(state)}`]),
+  ];
+  return `if ${isOurs}; then ${change.join("; ")}; fi`;
 }
 
 /** Tells how the command ended. A second report of the same command is no news, so it may be asked for again. */

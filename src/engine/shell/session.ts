@@ -128,7 +128,7 @@ export class ShellSession implements AsyncDisposable {
     const { files } = this.#options;
     try {
       await this.open();
-      const file = await files.writeCommand(sequence, commandFile(run.command.text));
+      const file = await files.writeCommand(sequence, commandFile(run.command.text, run.trace));
       if (!run.hasEnded) await this.#hand(run, sequence, file);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
