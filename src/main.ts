@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import { printError } from "./cli/output.ts";
+import { OutputError, printed, printError, printErrorText, printText } from "./cli/output.ts";
 import { ConfigError } from "./config/read.ts";
 import { EngineError } from "./engine/error.ts";
 import { VERSION } from "./version.ts";
@@ -33,8 +33,23 @@ async function loadCommands(verb: string | undefined): Promise<Command[]> {
   return Promise.all((wanted ? [wanted] : Object.values(COMMANDS)).map((load) => load()));
 }
 
-/** The command line. Returns the exit code. */
+/** The command line. Returns the exit code, when everything has been printed. */
 async function main(argv: readonly string[]): Promise<number> {
+  try {
+    const code = await execute(await commandLine(argv), argv);
+    await printed();
+    return code;
+  } catch (error) {
+    // Nobody wants to be told what nobody reads.
+    if (error instanceof OutputError && error.isBrokenPipe) return BROKEN_PIPE;
+    printError(error instanceof Error ? error.message : String(error));
+    const isUsage =
+      error instanceof ConfigError || (error instanceof EngineError && error.code === "invalid");
+    return isUsage ? USAGE_ERROR : 1;
+  }
+}
+
+async function commandLine(argv: readonly string[]): Promise<Command> {
   const program = new Command("sanderling")
     .description(
       "The agent inside a sandbox: runs code and commands for the clients of the HopX VM Agent API. The verbs run, cmd, shell, ps, logs, kill, cp, watch and env talk to a daemon that runs.",
@@ -48,24 +63,22 @@ async function main(argv: readonly string[]): Promise<number> {
     ...program.commands,
     ...program.commands.flatMap(({ commands }) => commands),
   ])
-    command.exitOverride().showHelpAfterError("(see --help)");
+    command
+      .exitOverride()
+      .showHelpAfterError("(see --help)")
+      .configureOutput({ writeOut: printText, writeErr: printErrorText });
+  return program;
+}
+
+async function execute(program: Command, argv: readonly string[]): Promise<number> {
   try {
     await program.parseAsync(argv, { from: "user" });
     return Number(process.exitCode ?? 0);
   } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
     // Commander has already printed what was wrong.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_ERROR;
-    if (isBrokenPipe(error)) return BROKEN_PIPE;
-    printError(error instanceof Error ? error.message : String(error));
-    const isUsage =
-      error instanceof ConfigError || (error instanceof EngineError && error.code === "invalid");
-    return isUsage ? USAGE_ERROR : 1;
+    return error.exitCode === 0 ? 0 : USAGE_ERROR;
   }
-}
-
-/** Whoever read our output has had enough, as `head` does: nobody wants to be told. */
-function isBrokenPipe(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EPIPE" && "syscall" in error;
 }
 
 process.exit(await main(process.argv.slice(2)));

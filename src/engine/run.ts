@@ -34,11 +34,14 @@ export type SignalName = NodeJS.Signals;
 
 /** What a run used. `null` where the machine offers no way to tell. */
 export interface RunUsage {
-  /** Highest memory of the whole tree (cgroup), or of its largest process (no cgroup). */
+  /**
+   * Highest memory of the whole tree (cgroup), or of its largest process (no cgroup). Of a run in a kernel: of the
+   * kernel's tree, or of the kernel itself (no cgroup), from the run's beginning to its end.
+   */
   readonly peakMemoryBytes: number | null;
   /** User plus system time of the whole tree. */
   readonly cpuSeconds: number | null;
-  /** Most processes and threads alive at once. */
+  /** Most processes and threads alive at once; of a run in a kernel only where it had more than every earlier one. */
   readonly peakProcesses: number | null;
   /** Processes of this run that the kernel killed for want of memory. */
   readonly oomKills: number;

@@ -4,13 +4,18 @@ import { HttpFault } from "./fault.ts";
 /**
  * Reads a JSON body, whatever its content type says. An empty body is an empty object: a client library sends
  * `Content-Type: application/json` on every request, also where it has no body (contracts/hopx-agent.md, 1.3).
+ * @param parse Throws a SyntaxError for what is no JSON.
  * @throws HttpFault `body_too_large`, `invalid_json`, or `body_incomplete` when the client has gone.
  */
-export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
+export async function readJson(
+  request: Request,
+  maxBytes: number,
+  parse: (text: string) => unknown,
+): Promise<unknown> {
   const text = new TextDecoder().decode(await readBytes(request, maxBytes));
   if (text.trim() === "") return {};
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new HttpFault("invalid_json", `The request body is not valid JSON: ${reason}`);

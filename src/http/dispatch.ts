@@ -47,6 +47,12 @@ export interface Api<Context> {
   once(keyed: KeyedRequest, request: RequestInfo, work: () => Promise<Reply>): Promise<Reply>;
   /** The parameters after the question mark; clients differ in how they write them. */
   readQuery(request: Request): Readonly<Record<string, string | readonly string[]>>;
+  /**
+   * A JSON body as this API's clients write it.
+   * @param schema What it is checked by afterwards.
+   * @throws SyntaxError.
+   */
+  parseJson(text: string, schema: z.ZodType): unknown;
   /** The protocol's answer to anything thrown; `isFault` marks those that are ours and must be logged. */
   answerError(error: unknown, request: Request, requestId: string): Reply & { readonly isFault: boolean };
   record(record: RequestRecord): void;
@@ -221,8 +227,12 @@ async function readInput<Context>(
   return {
     params: route.params ? parse(route.params, c.req.param()) : undefined,
     query: route.query ? parse(route.query, api.readQuery(c.req.raw)) : undefined,
-    body: route.body ? parse(route.body, await readJson(c.req.raw, mostBytes)) : undefined,
+    body: route.body ? parse(route.body, await readBody(api, c, route.body, mostBytes)) : undefined,
   };
+}
+
+function readBody<Context>(api: Api<Context>, c: HonoContext, schema: z.ZodType, mostBytes: number) {
+  return readJson(c.req.raw, mostBytes, (text) => api.parseJson(text, schema));
 }
 
 function parse(schema: z.ZodType, value: unknown): unknown {

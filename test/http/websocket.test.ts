@@ -34,6 +34,7 @@ function serve(handle: (socket: WebSocketConnection) => Promise<void>) {
     authenticate: () => undefined,
     once: (_, __, work) => work(),
     readQuery: () => ({}),
+    parseJson: (text): unknown => JSON.parse(text),
     answerError: (error) => ({
       status: error instanceof HttpFault && error.kind === "upgrade_required" ? 426 : 400,
       body: { message: String(error) },

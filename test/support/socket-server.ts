@@ -28,6 +28,7 @@ export function serveSocket(handle: (socket: WebSocketConnection, request: Reque
     authenticate: () => undefined,
     once: (_, __, work) => work(),
     readQuery: () => ({}),
+    parseJson: (text): unknown => JSON.parse(text),
     answerError: (error) => ({ status: 400, body: { message: String(error) }, isFault: false }),
     record: (record) => void records.push(record),
   });

@@ -78,7 +78,9 @@ interface ServerConnection {
   on(event: "error", listener: () => void): void;
   writeOk(facts: object): void;
   writeError(facts: object): void;
-  writeTextResult(rows: readonly object[], columns: readonly object[]): void;
+  writeColumns(columns: readonly object[]): void;
+  writeTextRow(row: readonly (string | null)[]): void;
+  writeEof(): void;
 }
 
 interface MysqlServer {
@@ -106,9 +108,9 @@ function write(connection: ServerConnection, answer: SqlAnswer): void {
       flags: 0,
       decimals: 0,
     }));
-    const rows = answer.rows.map((row) =>
-      Object.fromEntries(answer.columns.map((name, i) => [name, row[i]])),
-    );
-    connection.writeTextResult(rows, columns);
+    // Not by the names of columns: some are called the same.
+    connection.writeColumns(columns);
+    for (const row of answer.rows) connection.writeTextRow(row);
+    connection.writeEof();
   }
 }

@@ -100,6 +100,7 @@ async function show(message: DaemonMessage): Promise<void> {
     await writeBytes(type, Uint8Array.fromBase64(data));
   else if (type === "dropped")
     printError(`sanderling: ${String(message.length)} bytes of ${String(message["stream"])} are lost`);
+  else if (type === "notice") printError(`sanderling: ${String(message["message"])}`);
   else if (type === "input_request")
     await writeBytes("stdout", new TextEncoder().encode(String(message["prompt"])));
   else if (type === "rich") await showRich(message);

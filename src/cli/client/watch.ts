@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { print, printError } from "../output.ts";
+import { print, printed, printError } from "../output.ts";
 import { addClientOptions, ClientError, Connection, type ClientOptions } from "./connection.ts";
 import { converse, lost, send, type DaemonMessage } from "./messages.ts";
 
@@ -27,8 +27,11 @@ export function watchCommand(): Command {
     send(socket, { action: "watch", path, ignore: options.ignore, recursive: options.recursive });
     for (;;) {
       const { value, done } = await messages.next();
-      if (done !== true) tell(value, options);
-      else if (value.code === 1000) return;
+      if (done !== true) {
+        tell(value, options);
+        // A slow reader slows the daemon, which says what it then leaves out.
+        await printed();
+      } else if (value.code === 1000) return;
       else lost(value);
     }
   });

@@ -14,6 +14,14 @@ export interface VncFacts {
   readonly viewers: number;
 }
 
+export interface VncStart {
+  /** 6 to 8 bytes; default: one is made. */
+  readonly password?: string | undefined;
+  readonly display?: number | undefined;
+  /** Default: 5900 and the number of the display, or any other when that is taken. */
+  readonly port?: number | undefined;
+}
+
 interface Passwords {
   readonly full: string;
   readonly viewOnly: string;
@@ -57,16 +65,18 @@ export class Vnc implements AsyncDisposable {
     };
   }
 
-  /** Opens the port; where it is open already, only a new password counts. @throws EngineError as `Desktop.use`, `invalid`. */
-  async start(
-    options: { readonly password?: string | undefined; readonly display?: number | undefined } = {},
-  ) {
-    const { password, display } = options;
+  /**
+   * Opens the port. Where it is open already a new password or another port counts; whoever looks on stays.
+   * @throws EngineError as `Desktop.use`, `invalid`, `conflict` for another display than there is, or a port that
+   * cannot be had.
+   */
+  async start({ password, display, port }: VncStart = {}): Promise<void> {
     if (password !== undefined) checkPassword(password);
     const session = await this.#desktop.use("display", display);
     // The first is what libraries name when nobody has chosen one.
     if (display !== undefined && display !== FIRST_DISPLAY && display !== session.display)
       throw new EngineError("conflict", `Cannot use display :${display}: the desktop is :${session.display}`);
+    if (port !== undefined && port !== this.#port) await this.#move(port);
     this.#ensurePasswords(session, password);
     this.#server ??= await this.#listen(FIRST_PORT + session.display);
   }
@@ -121,14 +131,29 @@ export class Vnc implements AsyncDisposable {
 
   /** The port that viewers expect of this display, or any other when somebody has that. */
   async #listen(port: number): Promise<Server> {
-    const server = createServer({ pauseOnConnect: true }, (viewer) => void this.#serve(viewer));
     try {
-      server.listen(port, LOOPBACK);
-      await once(server, "listening");
-    } catch (error) {
-      if (port === 0) throw error;
-      return this.#listen(0);
+      return await this.#listenAt(port);
+    } catch {
+      return this.#listenAt(0);
     }
+  }
+
+  async #move(port: number): Promise<void> {
+    const before = this.#server;
+    try {
+      this.#server = await this.#listenAt(port);
+    } catch (cause) {
+      const found = cause instanceof Error ? cause.message : String(cause);
+      throw new EngineError("conflict", `Cannot let VNC viewers in at port ${port}: ${found}`, { cause });
+    }
+    // Nobody new comes in there; not waited for, because those who look on hold it open.
+    before?.close();
+  }
+
+  async #listenAt(port: number): Promise<Server> {
+    const server = createServer({ pauseOnConnect: true }, (viewer) => void this.#serve(viewer));
+    server.listen(port, LOOPBACK);
+    await once(server, "listening");
     server.unref();
     return server;
   }

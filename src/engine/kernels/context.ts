@@ -163,7 +163,8 @@ export class KernelContext implements AsyncDisposable {
     if (this.#death) throw this.#gone("execute code in");
     if (this.#isDraining)
       throw new EngineError("unavailable", "Cannot start a run: the daemon is shutting down");
-    if (this.#queue.isFull)
+    const waits = this.#state !== "idle" || this.#queue.length > 0;
+    if (waits && this.#queue.isFull)
       throw new EngineError(
         "busy",
         `Cannot execute code in context ${this.id}: ${this.#queue.length} runs wait already, which is the limit`,

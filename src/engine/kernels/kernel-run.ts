@@ -1,6 +1,7 @@
 import { EngineError } from "../error.ts";
 import type { KernelMessage } from "../jupyter/kernel-message.ts";
 import { Journal, type JournalOptions } from "../process/journal.ts";
+import type { ProcessRun } from "../process/process-run.ts";
 import type {
   CancelReason,
   Cursor,
@@ -111,13 +112,10 @@ export class KernelRun implements Run {
     return this.#outcome;
   }
 
-  /**
-   * Processor time since the run before it ended, which is when its kernel last did nothing; memory and
-   * processes are the highest of its kernel so far.
-   */
+  /** Of its kernel, from its turn on; processor time since the run before it ended, when the kernel last did nothing. */
   get usage(): RunUsage {
     if (this.#outcome) return this.#outcome.usage;
-    return this.#kernel ? since(this.#usageBefore, this.#kernel.process.usage) : NO_USAGE;
+    return this.#kernel ? this.#usageNow(this.#kernel.process, this.#kernel.process.usage) : NO_USAGE;
   }
 
   /** The first reason to stop it, if there was one before its end. */
@@ -161,6 +159,7 @@ export class KernelRun implements Run {
   begin(kernel: Kernel): void {
     this.#kernel = kernel;
     this.#usageBefore = kernel.lastUsage;
+    kernel.process.restartPeakMemory();
     this.#startedAt = new Date();
     this.#startedMs = performance.now();
     this.#limitTime();
@@ -194,10 +193,9 @@ export class KernelRun implements Run {
   finish(end: RunEnd): void {
     if (this.#outcome) return;
     for (const timer of this.#timers) clearTimeout(timer);
-    const usage = this.#kernel?.look();
     this.#outcome = {
       end,
-      usage: usage ? since(this.#usageBefore, usage) : NO_USAGE,
+      usage: this.#kernel ? this.#usageNow(this.#kernel.process, this.#kernel.look()) : NO_USAGE,
       durationMs: performance.now() - this.#startedMs,
       totals: this.journal.totals,
     };
@@ -211,6 +209,10 @@ export class KernelRun implements Run {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#outcome) await this.cancel("requested");
     await this.journal.close();
+  }
+
+  #usageNow({ recentPeakMemory }: ProcessRun, ofKernel: RunUsage): RunUsage {
+    return { ...since(this.#usageBefore, ofKernel), peakMemoryBytes: recentPeakMemory };
   }
 
   #requestStop(stop: Stop): void {
@@ -300,5 +302,8 @@ export class KernelRun implements Run {
 function since(before: RunUsage, now: RunUsage): RunUsage {
   const cpuSeconds =
     now.cpuSeconds === null || before.cpuSeconds === null ? null : now.cpuSeconds - before.cpuSeconds;
-  return { ...now, cpuSeconds, oomKills: now.oomKills - before.oomKills };
+  // The kernel's most processes cannot be set back: more than before were this run's, else nobody knows.
+  const hasGrown = (now.peakProcesses ?? 0) > (before.peakProcesses ?? 0);
+  const peakProcesses = hasGrown ? now.peakProcesses : null;
+  return { ...now, cpuSeconds, peakProcesses, oomKills: now.oomKills - before.oomKills };
 }

@@ -7,6 +7,7 @@ import type { Place } from "./cgroup.ts";
 import { members, readField, readNumber, tryWrite } from "./cgroup-files.ts";
 import type { Enclosure, LeaderUsage, RunLimits, Start } from "./containment.ts";
 import { createPipe, signalProcess } from "./libc.ts";
+import { MemoryPeak } from "./memory-peak.ts";
 import type { Child } from "./spawn.ts";
 
 /** One run's directory in each hierarchy; the first is the one its first process is started in. */
@@ -24,6 +25,7 @@ export class CgroupEnclosure implements Enclosure {
   readonly #main: string;
   readonly #onRelease: () => void;
   readonly #events: string;
+  readonly #memory: MemoryPeak | undefined;
   /** Whoever waits in `emptied`. They share one watcher: of two on one file, closing one may silence the other. */
   readonly #waiting = new Set<() => void>();
   #watcher: FSWatcher | undefined;
@@ -35,6 +37,8 @@ export class CgroupEnclosure implements Enclosure {
     this.#onRelease = onRelease;
     this.#main = slot[0]?.directory ?? "";
     this.#events = join(this.#main, "cgroup.events");
+    const memory = this.#place("memory");
+    this.#memory = memory && new MemoryPeak(memory.version, memory.directory);
   }
 
   /**
@@ -130,14 +134,23 @@ export class CgroupEnclosure implements Enclosure {
 
   usage(): RunUsage {
     return {
-      peakMemoryBytes: this.#peakMemory() ?? this.#leader?.maxRssBytes ?? null,
+      peakMemoryBytes: this.#memory?.total ?? this.#leader?.maxRssBytes ?? null,
       cpuSeconds: this.#cpuSeconds() ?? this.#leader?.cpuSeconds ?? null,
       peakProcesses: this.#peakProcesses(),
       oomKills: this.#oomKills(),
     };
   }
 
+  restartPeakMemory(): void {
+    this.#memory?.restart();
+  }
+
+  recentPeakMemory(): number | null {
+    return this.#memory?.recent ?? null;
+  }
+
   release(): void {
+    this.#memory?.close();
     this.#onRelease();
   }
 
@@ -156,14 +169,6 @@ export class CgroupEnclosure implements Enclosure {
 
   #place(controller: string): Slot[number] | undefined {
     return this.#slot.find(({ controllers }) => controllers.has(controller));
-  }
-
-  #peakMemory(): number | null {
-    const memory = this.#place("memory");
-    if (memory === undefined) return null;
-    return readNumber(
-      join(memory.directory, memory.version === 2 ? "memory.peak" : "memory.max_usage_in_bytes"),
-    );
   }
 
   /** In version 1 the spawning thread was in there too, so that a true 1 is told as 2. */

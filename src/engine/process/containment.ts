@@ -67,6 +67,10 @@ export interface Enclosure {
   /** Ends every member with SIGKILL and waits until they are gone. */
   kill(): Promise<void>;
   usage(): RunUsage;
+  /** From now on `recentPeakMemory` is the highest since this moment. */
+  restartPeakMemory(): void;
+  /** Bytes, of everything in a cgroup, or of the first process (no cgroup); null where the machine cannot tell. */
+  recentPeakMemory(): number | null;
   /** Lets go: what belongs to the enclosure is removed as soon as it is empty. */
   release(): void;
 }

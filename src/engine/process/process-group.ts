@@ -11,6 +11,7 @@ import type {
 import { adoptOrphans, signalProcess } from "./libc.ts";
 import type { Child } from "./spawn.ts";
 import { isSame, listProcesses, readStat, startEnvironment, type ProcessStat } from "./proc.ts";
+import { ProcessMemoryPeak } from "./process-memory-peak.ts";
 
 /** The variable by which a process is recognised as a run's, however it detached itself. */
 export const RUN_ID_VARIABLE = "SANDERLING_RUN_ID";
@@ -110,6 +111,7 @@ class GroupEnclosure implements Enclosure {
   readonly #onRelease: () => void;
   #leader: ProcessStat | undefined;
   #usage: LeaderUsage | undefined;
+  #memory: ProcessMemoryPeak | undefined;
   #released = false;
 
   constructor(id: RunId, onRelease: () => void) {
@@ -172,6 +174,15 @@ class GroupEnclosure implements Enclosure {
       peakProcesses: null,
       oomKills: 0,
     };
+  }
+
+  restartPeakMemory(): void {
+    if (this.#leader) this.#memory ??= new ProcessMemoryPeak(this.#leader);
+    this.#memory?.restart();
+  }
+
+  recentPeakMemory(): number | null {
+    return this.#memory?.recent ?? null;
   }
 
   isEmpty(living: Living): boolean {

@@ -84,6 +84,8 @@ export class ProcessRun implements Run {
   #stop: Stop | undefined;
   readonly #graceOver: PromiseWithResolvers<void> = Promise.withResolvers();
   #outputBytes = 0;
+  /** As it was at the end. */
+  #lastPeakMemory: number | null = null;
   /** The daemon's side of the run's terminal; the reader closes it. */
   #terminal: number | undefined;
 
@@ -132,6 +134,16 @@ export class ProcessRun implements Run {
   /** What the run has used so far, or had used at its end. */
   get usage(): RunUsage {
     return this.#outcome?.usage ?? this.#enclosure.usage();
+  }
+
+  /** The highest memory since `restartPeakMemory`, in bytes; null where the machine cannot tell. */
+  get recentPeakMemory(): number | null {
+    return this.#outcome ? this.#lastPeakMemory : this.#enclosure.recentPeakMemory();
+  }
+
+  /** Begins a part of the run of which memory is to be told; `usage` still tells of all of it. */
+  restartPeakMemory(): void {
+    if (!this.#outcome) this.#enclosure.restartPeakMemory();
   }
 
   /** Whether something the run left behind still holds its output open. */
@@ -336,6 +348,7 @@ export class ProcessRun implements Run {
 
   #finish(end: RunEnd): void {
     if (this.#outcome) return;
+    this.#lastPeakMemory = this.#enclosure.recentPeakMemory();
     this.#outcome = {
       end,
       usage: end.cause === "could_not_start" ? NO_USAGE : this.#enclosure.usage(),

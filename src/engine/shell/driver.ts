@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { Environment } from "../environment.ts";
 
 /**
  * What a session's bash is told on its control pipe, one line each. The shell is interactive, because only such a
@@ -10,10 +11,13 @@ import { resolve } from "node:path";
 const REPORT = 60;
 const STDOUT = 61;
 const STDERR = 62;
+/** With these numbers and one to open files by. */
+const LEAST_OPEN_FILES = 64;
 
 /**
  * `exit` ends the command: in the session's own shell it interrupts it, with the status told by the report; in
- * subshells it is what it always is. A trap for SIGINT is put back after the command.
+ * subshells it is what it always is. A trap for SIGINT is put back after the command. `ulimit` refuses what would be the
+ * end of the session's own shell.
  */
 const FUNCTIONS = [
   "exit() {",
@@ -24,6 +28,14 @@ const FUNCTIONS = [
   "  _sanderling_int=$(trap -p INT);",
   "  trap - INT;",
   "  kill -INT $$;",
+  "};",
+  // A shell that may not have its own descriptors would be lost, so it is tried in a subshell first.
+  "ulimit() {",
+  `  if (( ! BASH_SUBSHELL )) && ! ( \\builtin ulimit "$@" || \\builtin exit 0; : ${LEAST_OPEN_FILES - 1}<&0 ) &>/dev/null; then`,
+  `    \\builtin echo "bash: ulimit: the shell of a session needs ${LEAST_OPEN_FILES} open files: limit what it runs, in ( )" >&2;`,
+  "    return 1;",
+  "  fi;",
+  '  \\builtin ulimit "$@";',
   "};",
   // Everything a shell knows, as commands; the mark is made last, so that a torn file is not taken for a whole.
   "_sanderling_keep() {",
@@ -53,11 +65,35 @@ export function beginLine(directory: string, earlier: readonly string[]): string
   ].join("; ");
 }
 
-/** Runs the text in a file; `cd` first where the command has a directory of its own. */
+/** Runs what is in a command's file; `cd` first where the command has a directory of its own. */
 export function commandLine(file: string, cwd: string | undefined): string {
   const enter = cwd === undefined ? "" : `\\builtin cd -- ${quote(resolve(cwd))}; `;
+  return `${enter}\\builtin . ${quote(file)}`;
+}
+
+/**
+ * What a command's file has in it. `eval`, because a syntax error names what the text was read from, and the file is
+ * nobody's business. Its status is kept and not passed on: for that a trap for ERR would run once more.
+ */
+export function commandFile(text: string, trace: Environment): string {
   const streams = `</dev/null >&${STDOUT} 2>&${STDERR} ${REPORT}>&- ${STDOUT}>&- ${STDERR}>&-`;
-  return `${enter}\\builtin . ${quote(file)} ${streams}`;
+  // On one line with what comes first, because messages count from there.
+  return `${continueTrace(trace)}; \\builtin eval ${quote(text)} ${streams}\n_sanderling_exit=$?\n`;
+}
+
+/**
+ * The trace of the request, for what the command starts; none where it has none. A value of the user's own stays: only
+ * what was put there for the command before is replaced.
+ */
+function continueTrace({ TRACEPARENT: parent = "", TRACESTATE: state = "" }: Environment): string {
+  const isOurs = '[[ ${TRACEPARENT-} == "${_sanderling_trace-}" ]]';
+  const change = [
+    "\\builtin unset TRACEPARENT TRACESTATE",
+    `_sanderling_trace=${quote(parent)}`,
+    ...(parent === "" ? [] : [`\\builtin export TRACEPARENT=${quote(parent)}`]),
+    ...(state === "" ? [] : [`\\builtin export TRACESTATE=${quote(state)}`]),
+  ];
+  return `if ${isOurs}; then ${change.join("; ")}; fi`;
 }
 
 /** Tells how the command ended. A second report of the same command is no news, so it may be asked for again. */

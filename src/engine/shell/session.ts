@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { EngineError } from "../error.ts";
 import type { JournalOptions } from "../process/journal.ts";
 import type { RunEnd } from "../run.ts";
-import { beginLine, commandLine, keepLine, readyLine, reportLine } from "./driver.ts";
+import { beginLine, commandFile, commandLine, keepLine, readyLine, reportLine } from "./driver.ts";
 import { interruptMissed, killSince, lookBefore, programsSince, type Before } from "./interruption.ts";
 import type { ShellFiles } from "./shell-files.ts";
 import { ShellRun, type ShellCommand } from "./shell-run.ts";
@@ -128,7 +128,7 @@ export class ShellSession implements AsyncDisposable {
     const { files } = this.#options;
     try {
       await this.open();
-      const file = await files.writeCommand(sequence, run.command.text);
+      const file = await files.writeCommand(sequence, commandFile(run.command.text, run.trace));
       if (!run.hasEnded) await this.#hand(run, sequence, file);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);

@@ -6,7 +6,7 @@ import { HeldDirectory } from "../files/held-directory.ts";
 import { removeTree } from "../files/remove-tree.ts";
 import type { RunUser } from "../user.ts";
 
-/** The files of one session: the text of the command under way, and what its shells keep for their successors. */
+/** The files of one session: the command under way, and what its shells keep for their successors. */
 export class ShellFiles implements AsyncDisposable {
   readonly #path: string;
   readonly #user: RunUser | undefined;
@@ -26,7 +26,6 @@ export class ShellFiles implements AsyncDisposable {
     return path;
   }
 
-  /** Its name is what the shell's own messages begin with. */
   async writeCommand(sequence: number, text: string): Promise<string> {
     const path = join(this.#path, `command-${sequence}`);
     await writeFile(path, text, { mode: 0o600, flag: "wx" });

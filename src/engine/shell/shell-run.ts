@@ -13,6 +13,9 @@ import {
   type Stream,
 } from "../run.ts";
 
+import { traceVariables } from "../trace-variables.ts";
+import type { Environment } from "../environment.ts";
+
 export interface ShellCommand {
   readonly text: string;
   /** Absolute; becomes the session's directory. Absent: where the session stands. */
@@ -31,6 +34,8 @@ export class ShellRun implements Run {
   readonly id: RunId = newRunId();
   readonly command: ShellCommand;
   readonly journal: Journal;
+  /** TRACEPARENT and TRACESTATE of the request that it was made for. */
+  readonly trace: Environment = traceVariables(this.id);
   readonly usage = NO_USAGE;
   /** Settles exactly once, with how the run ended; never rejects. */
   readonly outcome: Promise<RunOutcome>;

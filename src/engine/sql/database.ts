@@ -8,6 +8,13 @@ const CONNECT_SECONDS = 5;
 /** Longer answers are cut, so that one statement cannot fill the memory. */
 const MOST_ROWS = 10_000;
 
+/** The rows of one statement as Bun gives them when they are asked for raw, with what it knows beside them. */
+interface Answer extends ReadonlyArray<readonly (Uint8Array | null)[]> {
+  /** Also without rows; empty for a statement that gives none. */
+  readonly columns: readonly { readonly name: string }[] | null;
+  readonly affectedRows: number | bigint;
+}
+
 export interface DatabaseOptions {
   /** mysql://user:password@host:port/database; undefined: there is none. */
   readonly sqlUrl: string | undefined;
@@ -48,45 +55,35 @@ export class Database implements AsyncDisposable {
       max: CONNECTIONS,
       connectionTimeout: CONNECT_SECONDS,
       idleTimeout: 60,
-      bigint: true,
     });
     return this.#client;
   }
 
   async #ask(client: Bun.SQL, statement: string): Promise<Table> {
-    const isQuery = /^\s*\(?\s*(?:select|show|with|describe|desc|explain|values|table)\b/i.test(statement);
     try {
-      const answer: unknown = await client.unsafe(statement).simple();
-      return isQuery ? tableOf(answer) : { columns: ["affected_rows"], rows: [[affected(answer)]] };
+      // By name, columns that are called the same would be one. Bun's types do not know the shape of raw rows.
+      const answer = (await client.unsafe(statement).simple().raw()) as unknown as Answer | readonly Answer[];
+      return tableOf(answer);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       const isConnection =
         error instanceof Error && "code" in error && /CONN|TIMEOUT|AUTH|CLOSED/.test(String(error.code));
+      const isQuery = /^\s*\(?\s*(?:select|show|with|describe|desc|explain|values|table)\b/i.test(statement);
       const kind = isConnection ? "DBPingError" : isQuery ? "DBQueryError" : "DBExecError";
       throw new QueryFailure(kind, message, { cause: error });
     }
   }
 }
 
-function tableOf(answer: unknown): Table {
-  const rows = Array.isArray(answer) ? (answer as readonly Readonly<Record<string, unknown>>[]) : [];
-  const columns = Object.keys(rows[0] ?? {});
-  const shown = rows.slice(0, MOST_ROWS).map((row) => columns.map((column) => cell(row[column])));
-  return { columns, rows: shown };
+/** What the server answered to the last of the statements. */
+function tableOf(answer: Answer | readonly Answer[]): Table {
+  const last = "columns" in answer ? answer : answer.at(-1);
+  const columns = (last?.columns ?? []).map(({ name }) => name);
+  if (columns.length === 0) return { columns: ["affected_rows"], rows: [[Number(last?.affectedRows ?? 0)]] };
+  return { columns, rows: (last ?? []).slice(0, MOST_ROWS).map((row) => row.map(textOf)) };
 }
 
-/** Every cell that is not null as text, as the reference server has it (contracts/opensandbox-execd.md, 7.6). */
-function cell(value: unknown): string | null {
-  if (typeof value === "string") return value;
-  if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean")
-    return String(value);
-  if (typeof value !== "object" || value === null) return null;
-  if (value instanceof Date) return value.toISOString();
-  return value instanceof Uint8Array ? Buffer.from(value).toString() : JSON.stringify(value);
-}
-
-function affected(answer: unknown): number {
-  const count =
-    typeof answer === "object" && answer !== null && "affectedRows" in answer ? answer.affectedRows : 0;
-  return Number(count);
+/** As the server wrote it (contracts/opensandbox-execd.md, 7.6); what is no UTF-8 gets marks in its place. */
+function textOf(cell: Uint8Array | null): string | null {
+  return cell === null ? null : Buffer.from(cell.buffer, cell.byteOffset, cell.byteLength).toString();
 }

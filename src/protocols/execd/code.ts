@@ -1,15 +1,13 @@
 import type { z } from "zod";
 import type { Execution } from "../../engine/executions/execution.ts";
 import type { KernelContext } from "../../engine/kernels/context.ts";
-import { fingerprintOf, keyOf } from "../../http/idempotency-key.ts";
 import { codeRequest } from "./code-schema.ts";
-import { launched, startCommand } from "./commands.ts";
+import { startCommand } from "./commands.ts";
 import { route, type ExecdContext } from "./context.ts";
 import { ExecdRefusal } from "./errors.ts";
 import { errorBody } from "./files-schema.ts";
-import { startedOnce } from "./once.ts";
-import { resumed, streamExecution } from "./run-stream.ts";
 import { startQuery } from "./sql.ts";
+import { answerStarted } from "./started.ts";
 
 type CodeBody = z.output<typeof codeRequest>;
 
@@ -32,17 +30,8 @@ export const codeRoutes = [
       429: { description: "Too many contexts, or runs that wait", schema: errorBody },
       501: { description: "This machine has no kernel for the language", schema: errorBody },
     },
-    handle: async ({ body }, request, context) => {
-      const earlier = resumed(request, context);
-      if (earlier) return earlier;
-      const key = keyOf(request.raw.headers);
-      const row = { method: "POST", path: PATH };
-      const input = { params: undefined, query: undefined, body };
-      const keyed = key === undefined ? undefined : { key, fingerprint: fingerprintOf(row, input) };
-      const { execution, headers } = await startedOnce(keyed, () => start(body, context), context);
-      if (execution.facts.kind === "background") return launched(execution, headers);
-      return streamExecution(execution, request, undefined, headers);
-    },
+    handle: ({ body }, request, context) =>
+      answerStarted({ path: PATH, request, body }, context, () => start(body, context)),
   }),
 ];
 

@@ -3,15 +3,11 @@ import type { Argv } from "../../engine/code/languages.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Environment } from "../../engine/environment.ts";
 import type { Execution } from "../../engine/executions/execution.ts";
-import { keyOf, fingerprintOf } from "../../http/idempotency-key.ts";
-import { eventStream, toFrame } from "../../http/event-stream.ts";
 import { commandRequest } from "./command-schema.ts";
 import { route, type ExecdContext } from "./context.ts";
 import { runDirectory } from "./directory.ts";
-import { startedOnce } from "./once.ts";
-import { completeEvent, textEvent } from "./frames.ts";
 import { errorBody } from "./files-schema.ts";
-import { EXECUTION_HEADER, resumed, streamExecution } from "./run-stream.ts";
+import { answerStarted } from "./started.ts";
 
 export type CommandBody = z.output<typeof commandRequest>;
 
@@ -34,19 +30,8 @@ export const commandRoutes = [
       404: { description: "Last-Event-ID of a run that is no longer known", schema: errorBody },
       429: { description: "Too many runs under way", schema: errorBody },
     },
-    handle: async ({ body }, request, context) => {
-      const earlier = resumed(request, context);
-      if (earlier) return earlier;
-      const key = keyOf(request.raw.headers);
-      const input = { params: undefined, query: undefined, body };
-      const keyed =
-        key === undefined
-          ? undefined
-          : { key, fingerprint: fingerprintOf({ method: "POST", path: PATH }, input) };
-      const { execution, headers } = await startedOnce(keyed, () => startCommand(body, context), context);
-      if (body.background === true) return launched(execution, headers);
-      return streamExecution(execution, request, undefined, headers);
-    },
+    handle: ({ body }, request, context) =>
+      answerStarted({ path: PATH, request, body }, context, () => startCommand(body, context)),
   }),
 ];
 
@@ -81,17 +66,4 @@ function codeRuntimePort({ engine, execdPort }: ExecdContext): Environment {
 function argvOf({ command, argv }: CommandBody, engine: Engine): Argv {
   const [program = "", ...rest] = argv ?? [engine.findProgram("bash") ?? "/bin/sh", "-c", command ?? ""];
   return [program, ...rest];
-}
-
-/** A client of a background command only hears that it runs; the run goes on without it. */
-export function launched({ id, run }: Execution, headers: Readonly<Record<string, string>>): Response {
-  const complete = completeEvent(Date.now() - run.startedAt.getTime());
-  const frames = (function* (): Generator<string, void> {
-    yield toFrame(textEvent("init", id)) + toFrame(complete);
-  })();
-  return eventStream(frames, {
-    ping: () => toFrame(textEvent("ping", "pong")),
-    ended: () => undefined,
-    headers: { [EXECUTION_HEADER]: id, ...headers },
-  });
 }

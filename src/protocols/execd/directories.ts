@@ -6,10 +6,8 @@ import type { Route } from "../../http/route.ts";
 import { route, type ExecdContext } from "./context.ts";
 import { emptyReply } from "./empty.ts";
 import { describeFile, toChange } from "./file-info.ts";
-import { needed, refusals, type FileMount } from "./file-view.ts";
+import { done, needed, refusals, type FileMount } from "./file-view.ts";
 import * as shapes from "./files-schema.ts";
-
-const done = { 200: { description: "Done; no body" }, ...refusals };
 
 /** contracts/opensandbox-execd.md, 10. */
 export function directoryRoutes({ prefix, params, view }: FileMount): Route<ExecdContext>[] {

@@ -41,6 +41,9 @@ export const refusals = {
   404: { description: "There is nothing at a path", schema: errorBody },
 } as const;
 
+/** The answers of a row that changes something. */
+export const done = { 200: { description: "Done; no body" }, ...refusals } as const;
+
 /** @throws ExecdRefusal 400 for a parameter that is not there (1.4). */
 export function needed(value: string | undefined, name: string): string {
   if (value !== undefined && value !== "") return value;

@@ -9,10 +9,8 @@ import type { Route } from "../../http/route.ts";
 import { route, type ExecdContext } from "./context.ts";
 import { emptyReply } from "./empty.ts";
 import { describeFile, toChange } from "./file-info.ts";
-import { needed, refusals, type FileMount } from "./file-view.ts";
+import { done, needed, refusals, type FileMount } from "./file-view.ts";
 import * as shapes from "./files-schema.ts";
-
-const done = { 200: { description: "Done; no body" }, ...refusals };
 
 /** Facts about files and what changes them (contracts/opensandbox-execd.md, 9.2 to 9.7). */
 export function fileRoutes({ prefix, params, view, tellsCounts = false }: FileMount): Route<ExecdContext>[] {

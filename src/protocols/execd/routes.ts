@@ -14,6 +14,7 @@ import { healthRoutes } from "./health.ts";
 import { isolatedFileRoutes } from "./isolated-files.ts";
 import { isolatedRunRoutes } from "./isolated-runs.ts";
 import { isolatedRoutes } from "./isolated.ts";
+import { parseLeniently } from "./json.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { allFileRoutes } from "./mounts.ts";
 import { operationRoutes } from "./operations.ts";
@@ -46,6 +47,7 @@ export function createExecdApi(context: ExecdContext, options: ExecdOptions): Fe
     authenticate: (request, credential) => authenticate(request, credential as Credential, context),
     once: (_, __, work) => work(),
     readQuery,
+    parseJson: parseLeniently,
     answerError,
   });
   return (request, upgrade) => withoutLastSlash(request) ?? app(request, upgrade);

@@ -1,16 +1,15 @@
 import { z } from "zod";
 import type { Engine } from "../../engine/engine.ts";
+import type { Execution } from "../../engine/executions/execution.ts";
 import { makeDirectory } from "../../engine/files/directories.ts";
-import { fingerprintOf, keyOf } from "../../http/idempotency-key.ts";
 import { sessionCreated, sessionRequest, sessionRun } from "./command-schema.ts";
-import { route } from "./context.ts";
+import { route, type ExecdContext } from "./context.ts";
 import { runDirectory } from "./directory.ts";
 import { emptyReply } from "./empty.ts";
 import { ExecdRefusal } from "./errors.ts";
 import { expandPath } from "./expand.ts";
 import { errorBody } from "./files-schema.ts";
-import { startedOnce } from "./once.ts";
-import { resumed, streamExecution } from "./run-stream.ts";
+import { answerStarted } from "./started.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const RUN_PATH = "/session/{sessionId}/run";
@@ -49,29 +48,10 @@ export const sessionRoutes = [
       204: { description: "Last-Event-ID was the last event" },
       ...refusals,
     },
-    handle: async ({ params, body }, request, context) => {
-      const earlier = resumed(request, context);
-      if (earlier) return earlier;
-      const { engine, sessionSurviveMs } = context;
-      const cwd =
-        body.cwd == null || body.cwd === "" ? undefined : runDirectory(body.cwd, engine.environment, engine);
-      const session = engine.shells.get(params.sessionId);
-      if (!session)
-        throw new ExecdRefusal(404, "CONTEXT_NOT_FOUND", "error running in session. context not found");
-      const start = () => {
-        const run = session.run({ text: body.command, cwd, timeoutMs: body.timeout || DAY_MS });
-        const facts = { kind: "session", content: body.command, owner: session.id } as const;
-        return engine.executions.add(run, { ...facts, surviveMs: sessionSurviveMs });
-      };
-      const key = keyOf(request.raw.headers);
-      const row = { method: "POST", path: RUN_PATH };
-      const keyed =
-        key === undefined
-          ? undefined
-          : { key, fingerprint: fingerprintOf(row, { params, query: undefined, body }) };
-      const { execution, headers } = await startedOnce(keyed, start, context);
-      return streamExecution(execution, request, undefined, headers);
-    },
+    handle: ({ params, body }, request, context) =>
+      answerStarted({ path: RUN_PATH, request, params, body }, context, () =>
+        start(params.sessionId, body, context),
+      ),
   }),
 
   route({
@@ -87,6 +67,20 @@ export const sessionRoutes = [
     },
   }),
 ];
+
+function start(
+  id: string,
+  { command, cwd: given, timeout }: z.output<typeof sessionRun>,
+  { engine, sessionSurviveMs }: ExecdContext,
+): Execution {
+  const cwd = given == null || given === "" ? undefined : runDirectory(given, engine.environment, engine);
+  const session = engine.shells.get(id);
+  if (!session)
+    throw new ExecdRefusal(404, "CONTEXT_NOT_FOUND", "error running in session. context not found");
+  const run = session.run({ text: command, cwd, timeoutMs: timeout || DAY_MS });
+  const facts = { kind: "session", content: command, owner: session.id } as const;
+  return engine.executions.add(run, { ...facts, surviveMs: sessionSurviveMs });
+}
 
 /** A session's own directory is made where it is missing. */
 export async function openDirectory(cwd: string | null | undefined, engine: Engine): Promise<string> {

@@ -10,6 +10,7 @@ import { ExecdRefusal } from "./errors.ts";
 import { toChange } from "./file-info.ts";
 import type { FileView } from "./file-view.ts";
 import { uploadMetadata, type Permission } from "./files-schema.ts";
+import { withDeclaredNames } from "./json.ts";
 
 const MOST_METADATA_BYTES = 64 * 1024;
 /** Files whose metadata follows them wait open. */
@@ -120,7 +121,7 @@ function parseMetadata(text: string): Metadata {
   } catch (error) {
     throw refuse(error instanceof Error ? error.message : String(error));
   }
-  const result = uploadMetadata.safeParse(value);
+  const result = uploadMetadata.safeParse(withDeclaredNames(value, uploadMetadata));
   if (!result.success) throw refuse(describeIssues(result.error));
   if (result.data.path === "") throw new ExecdRefusal(400, "INVALID_FILE_METADATA", "metadata path is empty");
   return result.data;

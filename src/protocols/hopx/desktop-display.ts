@@ -34,8 +34,12 @@ async function startVnc(
   _: RequestInfo,
   context: HopxContext,
 ): Promise<object> {
-  const password = body.password ?? undefined;
-  await context.engine.desktop.vnc.start({ password, display: body.display ?? undefined });
+  const { password, display, port } = body;
+  await context.engine.desktop.vnc.start({
+    password: password ?? undefined,
+    display: display ?? undefined,
+    port: port ?? undefined,
+  });
   return describeVnc(context);
 }
 

@@ -99,6 +99,12 @@ export const vncStartBody = z
       .nullish()
       .describe("Number of the display, for a desktop not yet started"),
     password: z.string().nullish().describe("6 to 8 bytes; default: one is made"),
+    port: z
+      .int()
+      .min(1)
+      .max(65_535)
+      .nullish()
+      .describe("On 127.0.0.1; default: 5900 and the display, or any other when that is taken"),
   })
   .meta({ id: "VncStart" });
 export const vncInfo = z
@@ -219,7 +225,12 @@ export const launchBody = z
     args: z.array(z.string()).nullish(),
     env: z.record(z.string(), z.string()).nullish(),
     working_dir: z.string().nullish(),
-    wait: z.boolean().nullish().describe("Until its window is there; default true"),
+    wait: z
+      .boolean()
+      .nullish()
+      .describe(
+        "Until its window is there, or it has failed; default true. Without it success says only that it was begun",
+      ),
     timeout: z.number().min(0).max(300).nullish().describe("Seconds to wait; default 20"),
   })
   .meta({ id: "Launch", example: { command: "xterm" } });

@@ -1,13 +1,12 @@
 import type { z } from "zod";
 import { EngineError } from "../../engine/error.ts";
 import type { Session } from "../../engine/desktop/session.ts";
-import { windowKey, type WindowFacts } from "../../engine/desktop/windows.ts";
-import { describeEnd } from "../../engine/run.ts";
 import type { RequestInfo, Route } from "../../http/route.ts";
 import { decodeBase64 } from "./base64.ts";
 import { route, type HopxContext } from "./context.ts";
 import { deviceRoutes, type Action } from "./desktop-action.ts";
-import type { windowFacts } from "./desktop-schema.ts";
+import { launch } from "./desktop-launch.ts";
+import { describeWindow } from "./desktop-window-view.ts";
 import {
   clipboardBody,
   clipboardQuery,
@@ -23,25 +22,7 @@ import { anyObject } from "./schema.ts";
 
 /** Windows, applications and the clipboard (contracts/hopx-agent.md, 11.1). */
 
-const LAUNCH_SECONDS = 20;
-const SETTLED = { quietMs: 50, timeoutMs: 1000 };
 const TEXT = "text/plain";
-
-export function describeWindow(window: WindowFacts): z.output<typeof windowFacts> {
-  const { x, y, width, height, content, title } = window;
-  return {
-    id: String(window.id),
-    title,
-    class: window.windowClass,
-    ...{ x, y, width, height, content },
-    pid: window.pid ?? null,
-    desktop: window.desktop ?? null,
-    focused: window.isFocused,
-    isActive: window.isFocused,
-    isMinimized: window.isMinimized,
-    isMaximized: window.isMaximized,
-  };
-}
 
 const list: Action["perform"] = async (_, __, { engine }) => {
   const windows = (await (await engine.desktop.use()).windows.list()).map(describeWindow);
@@ -103,57 +84,6 @@ const windows = {
     window: describeWindow(await session.windows.place(window_id, size)),
   })),
 };
-
-/** A window of the process itself or of one that it started. */
-async function launch(
-  body: z.output<typeof launchBody>,
-  request: RequestInfo,
-  { engine }: HopxContext,
-): Promise<object> {
-  const session = await engine.desktop.use();
-  const before = new Set((await session.windows.list()).map(windowKey));
-  const argv = body.args
-    ? ([body.command, ...body.args] as const)
-    : (["/bin/sh", "-c", body.command] as const);
-  const cwd = body.working_dir ?? undefined;
-  const run = await session.startProgram(argv, {
-    env: body.env ?? {},
-    ...(cwd === undefined ? {} : { cwd }),
-  });
-  request.note({ runId: run.id });
-  if (run.pid === undefined) {
-    const { end } = await run.outcome;
-    throw new EngineError("invalid", `Cannot start ${body.command}: ${describeEnd(end)}`);
-  }
-  void engine.desktop.log.follow(body.command.slice(0, 20), run);
-  const started = { success: true, pid: run.pid, run_id: run.id };
-  if (body.wait === false) return { ...started, window: null };
-  const over = AbortSignal.any([request.signal, endSignal(run.outcome)]);
-  const timeoutMs = (body.timeout ?? LAUNCH_SECONDS) * 1000;
-  const found = await session.windows.waitFor((one) => !before.has(windowKey(one)), timeoutMs, over);
-  if (found) await settle(session, found);
-  return {
-    ...started,
-    window: found ? describeWindow(await session.windows.get(found.id)) : null,
-    ...(run.ended ? { ended: describeEnd(run.ended.end) } : {}),
-  };
-}
-
-/** A window has the keys, and something in it, a moment after it is there; whoever types next wants that. */
-async function settle(session: Session, { id }: WindowFacts): Promise<void> {
-  const { waitUntilStable } = await import("../../engine/desktop/screenshot.ts");
-  await session.windows.waitFor((one) => one.id === id && one.isFocused, SETTLED.timeoutMs);
-  await waitUntilStable(session, SETTLED);
-}
-
-/** A line that starts an application and goes on without it has ended well, and its window may still come. */
-function endSignal(outcome: Promise<{ end: { cause: string; code?: number } }>): AbortSignal {
-  const ended = new AbortController();
-  void outcome.then(({ end }) => {
-    if (end.cause !== "exited" || end.code !== 0) ended.abort();
-  });
-  return ended.signal;
-}
 
 async function getClip(type: string | undefined, { engine }: HopxContext): Promise<object> {
   const { clipboard } = await engine.desktop.use();

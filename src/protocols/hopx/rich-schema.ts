@@ -66,7 +66,15 @@ export const richFields = {
     .optional(),
 } as const;
 
-export const richResult = executeResult.extend(richFields).meta({ id: "RichResult" });
+export const richResult = executeResult
+  .extend({
+    ...richFields,
+    rich_unavailable: z
+      .string()
+      .optional()
+      .describe("Why the code ran without a kernel, so that only its text is here; absent where it had one"),
+  })
+  .meta({ id: "RichResult" });
 
 /** What `/execute` answers: these fields are there when the code produced them. */
 export const codeResult = executeResult

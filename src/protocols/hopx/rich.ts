@@ -1,15 +1,18 @@
 import { languageNamed } from "../../engine/engine.ts";
-import { EngineError } from "../../engine/error.ts";
 import { route } from "./context.ts";
 import { richRequest, richResult } from "./rich-schema.ts";
 import { answerCell } from "./rich-answer.ts";
+import { startRich } from "./rich-start.ts";
 import { answerRun, toRunRequest } from "./run-request.ts";
 import { errorBody } from "./schema.ts";
 
 const DEFAULT_SECONDS = 60;
 const MOST_SECONDS = 300;
 
-/** Code by itself, in a kernel that nobody has used: one that waits, where there is one (4.6). */
+/**
+ * Code by itself, in a kernel that nobody has used: one that waits, where there is one (4.6). A language that has no
+ * kernel on this machine runs as with /execute, and says so.
+ */
 export const richRoutes = [
   route({
     method: "POST",
@@ -31,41 +34,23 @@ export const richRoutes = [
       429: { description: "Too many contexts at once", schema: errorBody },
     },
     handle: async ({ body }, request, context) => {
-      const { contexts } = context.engine;
+      const { engine } = context;
       const isClientLibrary = body.workdir !== undefined;
       const asked = body.timeout ?? DEFAULT_SECONDS;
       const language = languageNamed(body.language);
       request.note({ language: language.id });
-      const { cwd, env, limits, stdin, timeoutMs } = toRunRequest(
-        body,
-        isClientLibrary ? asked : Math.min(asked, MOST_SECONDS),
-      );
+      const place = toRunRequest(body, isClientLibrary ? asked : Math.min(asked, MOST_SECONDS));
       const formats = body.figure_formats ? { SANDERLING_FIGURE_FORMATS: body.figure_formats.join(",") } : {};
-      const style = { isClientLibrary, fields: { language: language.id } };
-      const kernel = await contexts
-        .create({ language: language.id, cwd, env: { ...formats, ...env }, limits })
-        .catch(absent);
-      if (kernel === undefined) {
-        const run = await context.engine.startCode({
-          ...toRunRequest(body, asked),
-          language,
-          code: body.code,
-        });
-        const fields = { ...style.fields, rich_outputs: [] };
-        return answerRun(run, request, context, { what: "Execution", isClientLibrary, fields });
-      }
-      try {
-        const run = await kernel.execute({ code: body.code, stdin, timeoutMs });
-        return await answerCell(run, request, context, style);
-      } finally {
-        void contexts.delete(kernel.id);
-      }
+      const code = { ...place, language, code: body.code };
+      const fields = { language: language.id };
+      const env = { ...formats, ...place.env };
+      const cell = await startRich({ ...code, language: language.id, env }, engine.contexts);
+      if (!("reason" in cell)) return answerCell(cell, request, context, { isClientLibrary, fields });
+      return answerRun(await engine.startCode(code), request, context, {
+        what: "Execution",
+        isClientLibrary,
+        fields: { ...fields, rich_outputs: [], rich_unavailable: cell.reason },
+      });
     },
   }),
 ];
-
-/** A language that has no kernel on this machine runs as with /execute, and shows nothing but text. */
-function absent(error: unknown): undefined {
-  if (error instanceof EngineError && error.code === "unsupported") return undefined;
-  throw error;
-}

@@ -60,6 +60,7 @@ export function createHopxApi(context: HopxContext, options: HopxOptions): Fetch
     authenticate: (request, credential) => authenticate(request, credential as Credential, context),
     once: (keyed, request, work) => answerOnce(keyed, request, work, context),
     readQuery,
+    parseJson: (text): unknown => JSON.parse(text),
     answerError,
   });
 }

@@ -85,7 +85,7 @@ export const usage = z
     peak_processes: z.number().nullable(),
     oom_kills: z.number(),
   })
-  .meta({ id: "RunUsage", description: "What the run used; null where this machine cannot tell" });
+  .meta({ id: "RunUsage", description: "What the run used; null where nobody can tell" });
 
 export const truncated = z
   .array(z.object({ stream: z.enum(["stdout", "stderr"]), total_bytes: z.number(), kept_bytes: z.number() }))

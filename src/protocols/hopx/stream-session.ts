@@ -19,7 +19,8 @@ import type { CommonMessage, Encoding, StreamCursor } from "./stream-schema.ts";
 export interface StreamKind<Start> {
   readonly messages: z.ZodType<CommonMessage | Start>;
   readonly kind: "code" | "command";
-  start(message: Start, context: HopxContext): Promise<RetoldRun>;
+  /** @param tell Tells the client something before the run's own messages. */
+  start(message: Start, context: HopxContext, tell: (notice: string) => Promise<unknown>): Promise<RetoldRun>;
 }
 
 export interface StartFields {
@@ -122,7 +123,9 @@ export class StreamSession<Start extends StartFields> {
   async #execute(message: Start): Promise<void> {
     this.#requireFree();
     const { engine, cancelOnDisconnect, streamKeepMs } = this.#context;
-    const run = await this.#kind.start(message, this.#context);
+    const tell = (text: string) =>
+      this.#send({ type: "notice", message: text, timestamp: new Date().toISOString() });
+    const run = await this.#kind.start(message, this.#context, tell);
     this.#request.note({ runId: run.id });
     const afterClientMs = message.resumable ? streamKeepMs : 0;
     const surviveMs = cancelOnDisconnect ? afterClientMs : undefined;

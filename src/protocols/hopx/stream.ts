@@ -1,7 +1,8 @@
-import { languageNamed } from "../../engine/engine.ts";
+import { languageNamed, type CodeRequest } from "../../engine/engine.ts";
 import { EngineError } from "../../engine/error.ts";
 import { Upgrade } from "../../http/websocket.ts";
 import { route } from "./context.ts";
+import { startRich } from "./rich-start.ts";
 import { toRunRequest } from "./run-request.ts";
 import { errorBody } from "./schema.ts";
 import {
@@ -21,37 +22,27 @@ const code: StreamKind<CodeStart> = {
   kind: "code",
   messages: codeMessage,
   start: (message, { engine }) =>
-    engine.startCode({
-      ...toRunRequest(message, message.timeout ?? DEFAULT_SECONDS),
-      language: languageNamed(message.language),
-      code: message.code,
-      keepStdinOpen: message.stdin_open ?? false,
-    }),
+    engine.startCode({ ...toRun(message), language: languageNamed(message.language) }),
 };
 
 /** The same in a kernel of its own, which tells displays and results too; a language without one runs as above. */
 const rich: StreamKind<CodeStart> = {
   ...code,
-  start: async (message, context) => {
-    const { contexts } = context.engine;
-    const { cwd, env, limits, stdin, timeoutMs } = toRunRequest(message, message.timeout ?? DEFAULT_SECONDS);
-    const kernel = await contexts
-      .create({ language: message.language, cwd, env, limits })
-      .catch((error: unknown) => {
-        if (error instanceof EngineError && error.code === "unsupported") return undefined;
-        throw error;
-      });
-    if (kernel === undefined) return code.start(message, context);
-    const run = await kernel.execute({
-      code: message.code,
-      stdin,
-      timeoutMs,
-      keepStdinOpen: message.stdin_open ?? false,
-    });
-    void run.outcome.then(() => contexts.delete(kernel.id));
-    return run;
+  start: async (message, context, tell) => {
+    const run = await startRich({ ...toRun(message), language: message.language }, context.engine.contexts);
+    if (!("reason" in run)) return run;
+    await tell(`Without rich output: ${run.reason}`);
+    return code.start(message, context, tell);
   },
 };
+
+function toRun(message: CodeStart): Omit<CodeRequest, "language"> {
+  return {
+    ...toRunRequest(message, message.timeout ?? DEFAULT_SECONDS),
+    code: message.code,
+    keepStdinOpen: message.stdin_open ?? false,
+  };
+}
 
 const command: StreamKind<CommandStart> = {
   kind: "command",

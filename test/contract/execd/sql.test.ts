@@ -14,6 +14,15 @@ const ask = async (daemon: TestDaemon, code: string): Promise<StreamEvent[]> =>
 function answer(statement: string): SqlAnswer {
   if (statement.includes("missing")) return { error: "Table 'test.missing' doesn't exist" };
   if (/^insert/i.test(statement)) return { affected: 3 };
+  if (statement.includes("empty")) return { columns: ["id", "name"], rows: [] };
+  if (statement.includes("JOIN"))
+    return {
+      columns: ["id", "name", "id", "2"],
+      rows: [
+        ["1", "a", "10", "2024-05-06 07:08:09"],
+        ["2", "", null, "18446744073709551615"],
+      ],
+    };
   return {
     columns: ["id", "name"],
     rows: [
@@ -43,6 +52,24 @@ test("SQL runs on the server that the setting names", async () => {
   expect(failed.at(-1)?.error).toMatchObject({ ename: "DBQueryError" });
   expect(failed.at(-1)?.error?.evalue).toContain("doesn't exist");
   expect(server.statements).toContain("SELECT id, name FROM t");
+});
+
+test("a table keeps all its columns in order, also with equal names and without rows", async () => {
+  await using server = await SqlServer.start(answer);
+  const url = `mysql://root@127.0.0.1:${server.port}/test`;
+  await using daemon = await TestDaemon.start({ env: { SANDERLING_SQL_URL: url } });
+  const tableOf = async (statement: string): Promise<unknown> =>
+    JSON.parse(String((await ask(daemon, statement))[2]?.results?.["text"]));
+  expect(await tableOf("SELECT * FROM a JOIN b")).toEqual({
+    columns: ["id", "name", "id", "2"],
+    rows: [
+      ["1", "a", "10", "2024-05-06 07:08:09"],
+      ["2", "", null, "18446744073709551615"],
+    ],
+  });
+  expect(await tableOf("SELECT id, name FROM empty")).toEqual({ columns: ["id", "name"], rows: [] });
+  // Which statements give a table the server knows best.
+  expect(await tableOf("CALL list_of_empty()")).toEqual({ columns: ["id", "name"], rows: [] });
 });
 
 test("without a server SQL is refused, and with one that is not there the error says so", async () => {

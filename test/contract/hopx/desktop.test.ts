@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { CLIENT_PYTHON, runProgram } from "../../support/clients.ts";
 import { TEST_API_KEY, TestDaemon } from "../../support/daemon.ts";
 import { until } from "../../support/engine.ts";
+import { freePort } from "../../support/ports.ts";
 
 setDefaultTimeout(120_000);
 
@@ -80,6 +81,13 @@ describe("the forms of requests", () => {
     expect(await refuse("/desktop/clipboard/set", { type: "image/png", data: "!!!" })).toContain("base64");
     const xev = await accept("/desktop/launch", { command: "xev > xev.log", timeout: 20 });
     expect(xev["window"]).toMatchObject({ title: "Event Tester", focused: true });
+    expect(await accept("/desktop/launch", { command: "echo no display >&2; exit 3" })).toMatchObject({
+      success: false,
+      window: null,
+      ended: "exited with code 3",
+      stderr: "no display\n",
+    });
+    expect(await accept("/desktop/launch", { command: "true", timeout: 0 })).toMatchObject({ success: true });
     await accept("/desktop/mouse", { action: "move", x: 100, y: 100 });
     await accept("/desktop/mouse", { x: 101, y: 101 });
     await accept("/desktop/mouse", { action: "double-click", x: 101, y: 101 });
@@ -95,6 +103,8 @@ describe("the forms of requests", () => {
     expect(await accept("/desktop/clipboard", {})).toMatchObject({ content: "one", text: "one" });
     expect(await accept("/desktop/display", {})).toMatchObject({ width: 1280, height: 800 });
     expect(await accept("/desktop/vnc", { action: "start" })).toMatchObject({ running: true });
+    const port = await freePort();
+    expect(await accept("/desktop/vnc/start", { port })).toMatchObject({ running: true, port });
     expect(await accept("/desktop/vnc", { action: "stop" })).toMatchObject({ running: false });
     const recording = await accept("/desktop/recording", { output_file: "film.webm" });
     expect(recording).toMatchObject({ format: "webm", file_path: join(daemon.workspace, "film.webm") });
@@ -130,6 +140,9 @@ describe("the forms of requests", () => {
     ["/desktop/display/set", { width: 1, height: 1 }, "width: Too small"],
     ["/desktop/x11/ocr", { language: "tlh" }, "Cannot read tlh: installed are"],
     ["/desktop/launch", { command: "/no/such", args: [] }, "Cannot start /no/such"],
+    ["/desktop/launch", { command: "no-such-program --new" }, "not found"],
+    ["/desktop/launch", { command: "/etc/passwd" }, "ermission denied"],
+    ["/desktop/vnc/start", { port: 70_000 }, "port: Too big"],
   ])("%s refuses %p", async (path, request, message) => {
     await using daemon = await TestDaemon.start();
     const { status, body } = await daemon.post(path, request);

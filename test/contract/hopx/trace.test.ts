@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { TestDaemon } from "../../support/daemon.ts";
+import { eventsOf, textsOf } from "../../support/event-stream.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -24,6 +25,23 @@ describe("a trace that a client began", () => {
       headers,
     });
     expect(await execd.text()).toContain(PARENT);
+  });
+
+  test("goes on in each command of a shell session, and no further", async () => {
+    const opened = await daemon.execd("/session", { method: "POST" });
+    const { session_id } = (await opened.json()) as { session_id: string };
+    const say = async (command: string, headers: Record<string, string> = {}) => {
+      const body = JSON.stringify({ command });
+      const answer = await daemon.execd(`/session/${session_id}/run`, { method: "POST", body, headers });
+      return textsOf(await eventsOf(answer), "stdout").join();
+    };
+    const next = PARENT.replace("b7ad", "c8be");
+    expect(await say(`sh -c '${SHOW}'`)).toBe("none none");
+    expect(await say(`sh -c '${SHOW}'`, { traceparent: PARENT, tracestate: "a=1" })).toBe(`${PARENT} a=1`);
+    expect(await say(`echo $?; sh -c '${SHOW}'`, { traceparent: next })).toBe(`0,${next} none`);
+    expect(await say(SHOW)).toBe("none none");
+    expect(await say("export TRACEPARENT=own", { traceparent: PARENT })).toBe("");
+    expect(await say(`sh -c '${SHOW}'`, { traceparent: next, tracestate: "a=1" })).toBe("own none");
   });
 
   test("is not begun for a client without one, and gives way to a variable of the request", async () => {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { RfbViewer } from "../../support/rfb.ts";
 import { TestDesktop } from "../../support/desktop.ts";
+import { freePort, heldPort } from "../../support/ports.ts";
 import { printed, refusal, said, until } from "../../support/engine.ts";
 
 setDefaultTimeout(60_000);
@@ -68,6 +69,27 @@ describe("VNC", () => {
     await desk.desktop.vnc.stop();
     expect((await desk.session.windows.list()).some(({ id }) => id === window.id)).toBe(true);
     await run.destroy();
+  });
+
+  test("listens where it is told, whoever looks on already, and keeps its port when the other is taken", async () => {
+    const { port: first, password } = await started();
+    await using viewer = await RfbViewer.open(first, password);
+    const port = await freePort();
+    await desk.desktop.vnc.start({ port });
+    expect(desk.desktop.vnc.facts).toMatchObject({ port, password });
+    const closed = connect(first, "127.0.0.1");
+    expect(await once(closed, "error").then(([error]) => String(error))).toContain("ECONNREFUSED");
+    await using other = await RfbViewer.open(port, password);
+    for (const one of [viewer, other]) {
+      one.requestScreen(1280, 800);
+      expect((await one.take(4))[0]).toBe(0);
+    }
+    await using taken = await heldPort();
+    const refused = await refusal(desk.desktop.vnc.start({ port: taken.port, password: "another" }));
+    expect(refused.code).toBe("conflict");
+    expect(refused.message).toContain(`port ${taken.port}: `);
+    expect(desk.desktop.vnc.facts).toMatchObject({ port, password });
+    await desk.desktop.vnc.stop();
   });
 
   test("a viewer that never reads holds up nobody, and no memory", async () => {

@@ -87,6 +87,42 @@ describe.each(["auto", "process_group"] as const)("with containment %s", (contai
     expect(session.replacements).toBe(0);
   });
 
+  test("a limit that the shell itself could not live with is refused, and holds for what it runs", async () => {
+    await using engine = await openEngine({ containment });
+    const session = await open(engine);
+    const refused = await say(session, "ulimit -n 10");
+    expect(refused).toMatchObject({ end: exited(1), stdout: "" });
+    expect(refused.stderr).toMatch(/^bash: ulimit: .* 64 open files.*\n$/);
+    expect((await say(session, "ulimit -Sn 63; echo $?")).stdout).toBe("1\n");
+    expect((await say(session, "( ulimit -n 10; ulimit -n )")).stdout).toBe("10\n");
+    expect((await say(session, "ulimit -Sn 64; ulimit -Sn; ulimit -c 0 -n")).stdout).toMatch(
+      /^64\n[^]*64\n$/,
+    );
+    expect((await say(session, "ulimit -Sn; sh -c 'ulimit -n'; echo err >&2")).stdout).toBe("64\n64\n");
+    expect((await say(session, "ulimit --nonsense")).stderr).toContain("invalid option");
+    expect(session.replacements).toBe(0);
+  });
+
+  test("a syntax error is told with its line, and without a path of the daemon's", async () => {
+    await using engine = await openEngine({ containment });
+    const session = await open(engine);
+    const { end, stderr } = await say(session, "echo one\nif then");
+    expect(end).toEqual(exited(2));
+    expect(stderr).toMatch(/^bash: eval: line 2: syntax error near unexpected token [`']then'\n/);
+    expect((await say(session, "echo 'it is")).stderr).toMatch(/^bash: eval: line 1: unexpected EOF/);
+    expect(stderr).not.toContain(engine.temporary);
+  });
+
+  test("traps see the commands of the user, each once, and nothing of the session's", async () => {
+    await using engine = await openEngine({ containment });
+    const session = await open(engine);
+    await say(session, "trap 'echo err $BASH_COMMAND' ERR");
+    expect((await say(session, "false; false; echo out")).stdout).toBe("err false\nerr false\nout\n");
+    expect((await say(session, "false")).stdout).toBe("err false\n");
+    await say(session, "trap - ERR; set -T; trap 'echo at $BASH_COMMAND' DEBUG; trap 'echo ret' RETURN");
+    expect((await say(session, "true; echo out")).stdout).toBe("at true\nat echo out\nout\n");
+  });
+
   test("a shell that is lost is replaced by one that knows what it knew", async () => {
     await using engine = await openEngine({ containment });
     const session = await open(engine);

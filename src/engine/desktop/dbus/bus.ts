@@ -1,4 +1,5 @@
 import { EngineError } from "../../error.ts";
+import { Wire } from "../wire.ts";
 import { Marshaller, Unmarshaller } from "./marshal.ts";
 
 /** One method of one object of a program on the bus. */
@@ -36,30 +37,31 @@ const ANSWER_MS = 3000;
 
 /** A client of a D-Bus daemon, over its socket file. */
 export class Bus implements Disposable {
+  readonly #wire: Wire;
   readonly #waiting = new Map<number, Waiting>();
-  #socket: Bun.Socket | undefined;
   #serial = 0;
   #read = Buffer.alloc(0);
-  #unsent: Uint8Array[] = [];
   #welcome: PromiseWithResolvers<void> | undefined = Promise.withResolvers();
+
+  private constructor(wire: Wire) {
+    this.#wire = wire;
+    wire.onData = (bytes) => this.#received(bytes);
+    void wire.closed.then(() => {
+      this.#welcome?.reject(gone());
+      for (const waiting of this.#waiting.values()) waiting.reject(gone());
+      this.#waiting.clear();
+    });
+  }
 
   /** @throws EngineError `unavailable`. */
   static async connect(socketPath: string): Promise<Bus> {
-    const bus = new Bus();
+    const wire = await Wire.open(socketPath);
+    const bus = new Bus(wire);
     try {
-      bus.#socket = await Bun.connect({
-        unix: socketPath,
-        socket: {
-          data: (_, bytes) => bus.#received(bytes),
-          drain: () => bus.#flush(),
-          close: () => bus.#ended(),
-          error: () => bus.#ended(),
-        },
-      });
       const uid = Buffer.from(String(process.getuid?.() ?? 0)).toString("hex");
-      bus.#write(new TextEncoder().encode(`\0AUTH EXTERNAL ${uid}\r\n`));
+      wire.write(new TextEncoder().encode(`\0AUTH EXTERNAL ${uid}\r\n`));
       await bus.#welcome?.promise;
-      bus.#write(new TextEncoder().encode("BEGIN\r\n"));
+      wire.write(new TextEncoder().encode("BEGIN\r\n"));
       await bus.call({ ...DAEMON, member: "Hello" });
     } catch (cause) {
       bus[Symbol.dispose]();
@@ -71,12 +73,12 @@ export class Bus implements Disposable {
   }
 
   get isOpen(): boolean {
-    return this.#socket !== undefined;
+    return this.#wire.isOpen;
   }
 
   /** The values that the method gives. @throws EngineError `not_found` when there is no such object, `unavailable`. */
   async call(call: Call): Promise<readonly unknown[]> {
-    if (!this.#socket) throw gone();
+    if (!this.#wire.isOpen) throw gone();
     const serial = ++this.#serial;
     const { promise, resolve, reject } = Promise.withResolvers<readonly unknown[]>();
     this.#waiting.set(serial, { resolve, reject });
@@ -84,29 +86,12 @@ export class Bus implements Disposable {
       this.#waiting.delete(serial);
       reject(new EngineError("unavailable", `${call.destination} does not answer ${call.member}`));
     }, ANSWER_MS);
-    this.#write(toMessage(serial, call));
+    this.#wire.write(toMessage(serial, call));
     return promise.finally(() => clearTimeout(timer));
   }
 
   [Symbol.dispose](): void {
-    this.#socket?.end();
-    this.#ended();
-  }
-
-  #write(bytes: Uint8Array): void {
-    this.#unsent.push(bytes);
-    if (this.#unsent.length === 1) this.#flush();
-  }
-
-  #flush(): void {
-    for (let first = this.#unsent[0]; first && this.#socket; first = this.#unsent[0]) {
-      const written = this.#socket.write(first);
-      if (written < first.byteLength) {
-        this.#unsent[0] = first.subarray(Math.max(0, written));
-        return;
-      }
-      this.#unsent.shift();
-    }
+    this.#wire[Symbol.dispose]();
   }
 
   #received(bytes: Uint8Array): void {
@@ -115,15 +100,10 @@ export class Bus implements Disposable {
       this.#answered(this.#welcome);
       return;
     }
-    try {
-      for (let size = this.#nextSize(); size !== undefined; size = this.#nextSize()) {
-        const message = this.#read.subarray(0, size);
-        this.#read = this.#read.subarray(size);
-        this.#deliver(message);
-      }
-    } catch {
-      // A daemon whose messages cannot be understood is none to talk to any longer.
-      this[Symbol.dispose]();
+    for (let size = this.#nextSize(); size !== undefined; size = this.#nextSize()) {
+      const message = this.#read.subarray(0, size);
+      this.#read = this.#read.subarray(size);
+      this.#deliver(message);
     }
   }
 
@@ -159,13 +139,6 @@ export class Bus implements Disposable {
     const values = reader.align(8).readAll(textOf(fields.get(FIELD.signature)));
     if (type === METHOD_RETURN) waiting.resolve(values);
     else waiting.reject(toError(textOf(fields.get(FIELD.errorName)), textOf(values[0])));
-  }
-
-  #ended(): void {
-    this.#socket = undefined;
-    this.#welcome?.reject(gone());
-    for (const waiting of this.#waiting.values()) waiting.reject(gone());
-    this.#waiting.clear();
   }
 }
 

@@ -1,4 +1,5 @@
 import { EngineError } from "../../error.ts";
+import { Wire } from "../wire.ts";
 import { Frame, FrameSplitter } from "./frames.ts";
 import { Packet } from "./packet.ts";
 import { greeting, readSetup, setupLength, type ServerFacts } from "./setup.ts";
@@ -172,77 +173,4 @@ function toError(frame: Frame): EngineError {
   return isLost
     ? new EngineError("not_found", `There is no such window: ${what}`)
     : new EngineError("internal", `The display refused a request: ${what}`);
-}
-
-/** A socket whose writes wait in order while the server does not read. */
-class Wire implements Disposable {
-  onData: (bytes: Uint8Array) => void = () => undefined;
-  readonly #closed: PromiseWithResolvers<void> = Promise.withResolvers();
-  #socket: Bun.Socket | undefined;
-  #unsent: Uint8Array[] = [];
-
-  static async open(path: string): Promise<Wire> {
-    const wire = new Wire();
-    try {
-      wire.#socket = await Bun.connect({
-        unix: path,
-        socket: {
-          data: (_, bytes) => wire.#received(bytes),
-          drain: () => wire.#flush(),
-          close: () => wire.#ended(),
-          error: () => wire.#ended(),
-        },
-      });
-    } catch (cause) {
-      throw new EngineError("unavailable", `Cannot reach the display at ${path}: ${String(cause)}`, {
-        cause,
-      });
-    }
-    return wire;
-  }
-
-  get isOpen(): boolean {
-    return this.#socket !== undefined;
-  }
-
-  get closed(): Promise<void> {
-    return this.#closed.promise;
-  }
-
-  write(bytes: Uint8Array): void {
-    // What waits is bounded by its callers: they await a reply after at most a few requests.
-    this.#unsent.push(bytes);
-    if (this.#unsent.length === 1) this.#flush();
-  }
-
-  [Symbol.dispose](): void {
-    this.#socket?.end();
-    this.#ended();
-  }
-
-  #received(bytes: Uint8Array): void {
-    try {
-      this.onData(bytes);
-    } catch {
-      // A server whose messages cannot be understood is none to talk to any longer.
-      this[Symbol.dispose]();
-    }
-  }
-
-  #flush(): void {
-    for (let first = this.#unsent[0]; first && this.#socket; first = this.#unsent[0]) {
-      const written = this.#socket.write(first);
-      if (written < first.byteLength) {
-        this.#unsent[0] = first.subarray(Math.max(0, written));
-        return;
-      }
-      this.#unsent.shift();
-    }
-  }
-
-  #ended(): void {
-    this.#socket = undefined;
-    this.#unsent = [];
-    this.#closed.resolve();
-  }
 }
