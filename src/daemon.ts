@@ -8,7 +8,7 @@ import { forbidInspection } from "./engine/process/libc.ts";
 import { favourOwnSession } from "./engine/process/own-share.ts";
 import { BrowserSessions } from "./http/browser-sessions.ts";
 import { listen, type Fetch, type Listener } from "./http/listen.ts";
-import type { RequestRecord } from "./http/dispatch.ts";
+import type { RequestRecord } from "./http/api.ts";
 import { openEventStreams } from "./http/event-stream.ts";
 import { RequestStats } from "./http/request-stats.ts";
 import { Tickets } from "./http/tickets.ts";

@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Activity } from "./activity.ts";
 import { RunCache } from "./code/cache.ts";
@@ -6,8 +5,8 @@ import { cacheKey } from "./code/cache-key.ts";
 import { findLanguage, LANGUAGES, type Language } from "./code/languages.ts";
 import { findInPath } from "./code/programs.ts";
 import { Scratch } from "./code/runtimes.ts";
-import { findProgram, planScript, removeScript } from "./code/script.ts";
-import { readShown } from "./code/shown.ts";
+import { ProgramRuns } from "./code/program-runs.ts";
+import { findProgram } from "./code/script.ts";
 import { WarmInterpreters } from "./code/warm/interpreters.ts";
 import { BackgroundProcesses } from "./background/registry.ts";
 import { baseEnvironment, layerEnvironment, type Environment } from "./environment.ts";
@@ -16,6 +15,7 @@ import { ENVIRONMENT_FILE_VARIABLE, EnvironmentFile } from "./environment-file.t
 import { EngineError } from "./error.ts";
 import { Operations } from "./executions/operations.ts";
 import { Executions } from "./executions/registry.ts";
+import { rulesAs, rulesWithin } from "./files/other-rules.ts";
 import { PathRules, type PathRulesOptions } from "./files/paths.ts";
 import { StagedNames } from "./files/staged-names.ts";
 import { Idempotency } from "./idempotency.ts";
@@ -25,13 +25,14 @@ import { openContexts } from "./kernels/open-contexts.ts";
 import { IsolatedSessions } from "./isolation/sessions.ts";
 import type { PlacedMount } from "./isolation/spec.ts";
 import { reapOrphans } from "./process/adoption.ts";
-import { openCgroupContainment } from "./process/cgroup.ts";
 import type { Containment, ContainmentReport } from "./process/containment.ts";
-import { openProcessGroupContainment, RUN_ID_VARIABLE } from "./process/process-group.ts";
-import type { ProcessRun, ProcessRunSpec } from "./process/process-run.ts";
+import { openJournals } from "./process/journal-directory.ts";
+import { openContainment } from "./process/open-containment.ts";
+import type { ProcessRun } from "./process/process-run.ts";
 import { isLivingChild } from "./process/spawn.ts";
 import { stopRun } from "./process/stop-run.ts";
 import type { RichEvent, RunId, SignalName } from "./run.ts";
+import { RunPlaces } from "./run-places.ts";
 import { RunTable } from "./runs.ts";
 import type { ShellRun } from "./shell/shell-run.ts";
 import { ShellSessions } from "./shell/sessions.ts";
@@ -39,16 +40,15 @@ import { Database } from "./sql/database.ts";
 import { Store } from "./store.ts";
 import { SystemMetrics } from "./system/metrics.ts";
 import { stopSystemProcess } from "./system/stop-process.ts";
-import { identityEnvironment, userOf } from "./identity.ts";
 import { Terminals } from "./terminal/terminals.ts";
 import { Timeline } from "./timeline/timeline.ts";
-import { traceVariables } from "./trace-variables.ts";
-import { findUser, type RunUser } from "./user.ts";
+import { findUser, ownUser, type RunUser } from "./user.ts";
 import { SandboxVariables } from "./variables.ts";
 import { ATTEMPT_TIMEOUT_MS, WebhookQueue } from "./webhooks/queue.ts";
 import { Workspace } from "./workspace.ts";
 import type { CodeRequest, CommandRequest, EngineOptions, RunRequest } from "./options.ts";
 
+export { languageNamed } from "./code/languages.ts";
 export type { CodeRequest, CommandRequest, EngineOptions, RunRequest } from "./options.ts";
 
 /** What a sandbox can do. It knows no HTTP and none of the public protocols. */
@@ -101,8 +101,8 @@ export class Engine implements AsyncDisposable {
   readonly #scratch: Scratch;
   readonly #rules: PathRulesOptions;
   readonly #resources = new AsyncDisposableStack();
-  /** What programs showed, for as long as somebody holds their run. */
-  readonly #shown = new WeakMap<ProcessRun, Promise<readonly RichEvent[]>>();
+  readonly #places: RunPlaces;
+  readonly #programs: ProgramRuns;
 
   /** @throws EngineError when the workspace or the data directory cannot be used. */
   constructor(options: EngineOptions) {
@@ -116,10 +116,17 @@ export class Engine implements AsyncDisposable {
     }
     const ownPython = join(options.dataDirectory, "python", "bin");
     // First of all, because it makes the data directory with the mode that it must have.
-    const journal = this.#journalOptions();
-    this.environmentFile = openEnvironmentFile(options, this.#user);
+    const journal = openJournals(options);
+    this.environmentFile = EnvironmentFile.open(
+      options.environmentFile,
+      join(options.dataDirectory, "environment", "variables"),
+      this.#user,
+      options.onNotice,
+    );
     const base = {
-      ...baseEnvironment(options.inheritedEnvironment, this.#user ?? ownUser(options), [ownPython]),
+      ...baseEnvironment(options.inheritedEnvironment, this.#user ?? ownUser(options.inheritedEnvironment), [
+        ownPython,
+      ]),
       [ENVIRONMENT_FILE_VARIABLE]: this.environmentFile.path,
     };
     this.workspace = Workspace.open({
@@ -157,6 +164,12 @@ export class Engine implements AsyncDisposable {
       }),
     );
     this.#scratch = this.#resources.use(new Scratch());
+    this.#places = new RunPlaces({
+      user: this.#user,
+      workspace: this.workspace,
+      environment: () => this.environment,
+      display: () => this.#displayEnvironment(),
+    });
     const containment = openContainment(options.containment);
     this.containment = containment.report;
     if (containment.report.kind === "process_group" || process.pid === 1)
@@ -167,6 +180,14 @@ export class Engine implements AsyncDisposable {
     this.executions = this.#resources.use(new Executions(options));
     this.runs = this.#resources.use(new RunTable({ ...options, containment, journal }));
     this.warm = this.#resources.use(this.#openWarm(containment));
+    this.#programs = new ProgramRuns(options, {
+      user: this.#user,
+      runs: this.runs,
+      scratch: this.#scratch,
+      warm: this.warm,
+      places: this.#places,
+      activity: this.activity,
+    });
     this.contexts = this.#resources.use(
       openContexts(options, {
         runs: this.runs,
@@ -216,7 +237,7 @@ export class Engine implements AsyncDisposable {
       }),
     );
     this.desktop = this.#resources.use(this.#openDesktop());
-    const place = this.#place.bind(this);
+    const place = (id: RunId, request: RunRequest) => this.#places.of(id, request);
     const onRun = (run: ProcessRun) => this.activity.add(run, { kind: "terminal" });
     this.terminals = this.#resources.use(new Terminals(options, { runs: this.runs, journal, place, onRun }));
     const swept = this.#sweep(stagedNames);
@@ -248,16 +269,7 @@ export class Engine implements AsyncDisposable {
    * @throws EngineError `denied` when the daemon may not act as that user.
    */
   pathsAs(uid: number, gid: number): PathRules {
-    const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-    const given = this.#user ?? own;
-    const isGiven = given.uid === uid && given.gid === gid;
-    // Where code is bound to one user, files must not be a way around that.
-    if (!isGiven && (this.#user !== undefined || own.uid !== 0))
-      throw new EngineError("denied", `Cannot use files as ${uid}:${gid}: only as ${given.uid}:${given.gid}`);
-    if (isGiven) return this.paths;
-    const { allowedRoots } = this.#rules;
-    const bounds = allowedRoots.length > 0 ? allowedRoots : ["/"];
-    return new PathRules({ ...this.#rules, allowedRoots: bounds, user: findUser(`${uid}:${gid}`) });
+    return rulesAs(this.#rules, this.paths, { uid, gid });
   }
 
   /**
@@ -265,10 +277,7 @@ export class Engine implements AsyncDisposable {
    * @throws EngineError `denied` when there are none.
    */
   pathsWithin(mounts: readonly PlacedMount[], user: RunUser | undefined): PathRules {
-    if (mounts.length === 0)
-      throw new EngineError("denied", "Cannot change anything: it is mounted read-only");
-    const allowedRoots = mounts.map(({ host }) => host);
-    return new PathRules({ ...this.#rules, allowedRoots, user: user ?? this.#rules.user });
+    return rulesWithin(this.#rules, mounts, user);
   }
 
   /** @throws EngineError `invalid` for a bad directory or variable, `busy`, `unsupported`. */
@@ -278,34 +287,13 @@ export class Engine implements AsyncDisposable {
     const { argv, kind = "command" } = request;
     const inputBytes = request.inputBytes ?? argv.join(" ").length;
     return this.runs
-      .start((id) => Promise.resolve({ ...this.#place(id, request), argv }))
+      .start((id) => Promise.resolve({ ...this.#places.of(id, request), argv }))
       .then((run) => this.activity.add(run, { kind, inputBytes }));
   }
 
   /** Runs a program once, in a process of its own. @throws EngineError as `startCommand`. */
-  async startCode(request: CodeRequest): Promise<ProcessRun> {
-    const context = { scratch: this.#scratch, user: this.#user, programs: this.#options.programs };
-    let written: RunId | undefined;
-    try {
-      const run = await this.runs.start(async (id) => {
-        const place = this.#place(id, request);
-        written = id;
-        const argv = await planScript(id, request.language, request.code, place, context);
-        const program = {
-          language: request.language.id,
-          code: request.code,
-          hasInput: place.stdin !== undefined,
-        };
-        const prepared = await this.warm.take({ ...place, ...program, argv });
-        return { ...place, argv, prepared };
-      });
-      this.#shown.set(run, this.#takeShown(run));
-      const { kind = "code", language, code } = request;
-      return this.activity.add(run, { kind, language: language.id, inputBytes: Buffer.byteLength(code) });
-    } catch (error) {
-      if (written !== undefined) await this.#discard(written);
-      throw error;
-    }
+  startCode(request: CodeRequest): Promise<ProcessRun> {
+    return this.#programs.start(request);
   }
 
   /**
@@ -369,26 +357,8 @@ export class Engine implements AsyncDisposable {
    * What the program of a run showed beside what it printed, such as figures; once its run has ended. Asked after
    * that run was let go there is nothing.
    */
-  async shownBy(run: ProcessRun): Promise<readonly RichEvent[]> {
-    return (await this.#shown.get(run)) ?? [];
-  }
-
-  /** Reads it before the files of the run are removed. */
-  async #takeShown(run: ProcessRun): Promise<readonly RichEvent[]> {
-    await run.outcome;
-    const owner = this.#user?.uid ?? process.getuid?.() ?? 0;
-    const shown = readShown(join(this.#scratch.path, run.id), owner, this.#options.maxDisplayBytes);
-    void this.#discard(run.id);
-    return shown;
-  }
-
-  /** A survivor may still write there; then the rest goes with the engine. */
-  async #discard(id: RunId): Promise<void> {
-    try {
-      await removeScript(this.#scratch, id);
-    } catch (cause) {
-      this.#options.onNotice("cannot remove the files of a run", { id, cause: String(cause) });
-    }
+  shownBy(run: ProcessRun): Promise<readonly RichEvent[]> {
+    return this.#programs.shownBy(run);
   }
 
   #openWarm(containment: Containment): WarmInterpreters {
@@ -403,28 +373,10 @@ export class Engine implements AsyncDisposable {
         return program === undefined ? undefined : { program, env: this.environment };
       },
       startService: (spec) =>
-        this.runs.startService((id) => Promise.resolve({ ...this.#place(id, { env: spec.env }), ...spec })),
+        this.runs.startService((id) =>
+          Promise.resolve({ ...this.#places.of(id, { env: spec.env }), ...spec }),
+        ),
     });
-  }
-
-  #place(id: RunId, request: RunRequest): Omit<ProcessRunSpec, "id" | "argv"> {
-    const user = request.identity ? userOf(request.identity, this.#user) : this.#user;
-    const own = user === this.#user || user === undefined ? {} : identityEnvironment(user);
-    const env = layerEnvironment(
-      this.environment,
-      this.#displayEnvironment(),
-      own,
-      traceVariables(id),
-      request.env,
-    );
-    return {
-      cwd: this.workspace.directory(request.cwd, user),
-      env: { ...env, [RUN_ID_VARIABLE]: id },
-      stdin: stdinOf(request),
-      user,
-      limits: request.limits ?? {},
-      timeoutMs: request.timeoutMs,
-    };
   }
 
   #observeKernelRun(run: KernelRun): void {
@@ -448,7 +400,7 @@ export class Engine implements AsyncDisposable {
       workspace: this.workspace.path,
       size: desktopSize,
       findProgram: (name) => this.findProgram(name),
-      place: (id, request) => this.#place(id, request),
+      place: (id, request) => this.#places.of(id, request),
     });
   }
 
@@ -458,63 +410,4 @@ export class Engine implements AsyncDisposable {
     const names = Object.entries(this.desktop.environment ?? {});
     return Object.fromEntries(names.filter(([name]) => !own.has(name)));
   }
-
-  #journalOptions() {
-    const { dataDirectory } = this.#options;
-    const directory = join(dataDirectory, "private", "journals");
-    try {
-      // Open to all by itself: users that run code find the product's own Python there.
-      mkdirSync(dataDirectory, { recursive: true, mode: 0o755 });
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
-    } catch (cause) {
-      throw new EngineError("unavailable", `Cannot use ${dataDirectory} for data: ${String(cause)}`, {
-        cause,
-      });
-    }
-    return {
-      directory,
-      memoryBytes: this.#options.journalMemoryBytes,
-      retainBytes: this.#options.journalBytes,
-      onFault: (cause: unknown) =>
-        this.#options.onNotice("cannot write a journal file; its oldest output is dropped", {
-          cause: String(cause),
-        }),
-    };
-  }
-}
-
-/**
- * The language of a name or alias.
- * @throws EngineError `invalid` with the text of the published page when there is none.
- */
-export function languageNamed(name: string): Language {
-  const language = findLanguage(name);
-  if (language) return language;
-  const known = LANGUAGES.map(({ id }) => id);
-  throw new EngineError("invalid", `Invalid language: ${name}`, { details: { supported: known } });
-}
-
-function openContainment(wanted: EngineOptions["containment"]): Containment {
-  const cgroup = wanted === "auto" ? openCgroupContainment({ endStale: true }) : undefined;
-  return cgroup ?? openProcessGroupContainment();
-}
-
-function openEnvironmentFile(options: EngineOptions, user: RunUser | undefined): EnvironmentFile {
-  const { environmentFile: path, dataDirectory, onNotice } = options;
-  if (path !== undefined) return new EnvironmentFile(path, user, onNotice);
-  return EnvironmentFile.inOwnDirectory(join(dataDirectory, "environment", "variables"), user, onNotice);
-}
-
-function stdinOf({ stdin, keepStdinOpen }: RunRequest): ProcessRunSpec["stdin"] {
-  const bytes = stdin === undefined ? undefined : new TextEncoder().encode(stdin);
-  return keepStdinOpen === true ? { open: bytes ?? new Uint8Array(0) } : bytes;
-}
-
-function ownUser({ inheritedEnvironment }: EngineOptions): RunUser {
-  const user = findUser(String(process.getuid?.() ?? 0));
-  return {
-    ...user,
-    home: inheritedEnvironment["HOME"] ?? user.home,
-    shell: inheritedEnvironment["SHELL"] ?? user.shell,
-  };
 }

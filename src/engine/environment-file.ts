@@ -9,6 +9,8 @@ export const ENVIRONMENT_FILE_VARIABLE = "EXECD_ENVS";
 /** Larger files are not variables. */
 const MOST_BYTES = 1024 * 1024;
 
+type OnNotice = (notice: string, details: Readonly<Record<string, unknown>>) => void;
+
 /**
  * A file of `NAME=value` lines that whoever runs code may write and that every later run gets its variables
  * from (contracts/opensandbox-execd.md, 15.1). Read again for each run.
@@ -16,18 +18,25 @@ const MOST_BYTES = 1024 * 1024;
 export class EnvironmentFile {
   readonly path: string;
   readonly #owner: number;
-  readonly #onNotice: (notice: string, details: Readonly<Record<string, unknown>>) => void;
+  readonly #onNotice: OnNotice;
   #wasTold = false;
 
   /** @param user Whose runs write it; undefined: the daemon's own user. */
-  constructor(
-    path: string,
-    user: RunUser | undefined,
-    onNotice: (notice: string, details: Readonly<Record<string, unknown>>) => void,
-  ) {
+  constructor(path: string, user: RunUser | undefined, onNotice: OnNotice) {
     this.path = path;
     this.#owner = user?.uid ?? process.getuid?.() ?? 0;
     this.#onNotice = onNotice;
+  }
+
+  /** The file at `path`; or the one at `ownPath`, in a directory of its own that is made for the user. */
+  static open(
+    path: string | undefined,
+    ownPath: string,
+    user: RunUser | undefined,
+    onNotice: OnNotice,
+  ): EnvironmentFile {
+    if (path !== undefined) return new EnvironmentFile(path, user, onNotice);
+    return EnvironmentFile.inOwnDirectory(ownPath, user, onNotice);
   }
 
   /** As the constructor, in a directory of its own that is made for the user. */

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { Environment } from "./environment.ts";
 import { EngineError } from "./error.ts";
 
 /** A user of the machine that runs are started as. */
@@ -28,6 +29,12 @@ export function findUser(wanted: string): RunUser {
     .filter(([, , , list]) => list?.split(",").includes(name))
     .map(([, , id]) => Number(id));
   return { name, uid: Number(uid), gid, groups: [...new Set([gid, ...supplementary])], home, shell };
+}
+
+/** The daemon's own, with the home and the shell that its environment names. */
+export function ownUser(environment: Environment): RunUser {
+  const user = findUser(String(process.getuid?.() ?? 0));
+  return { ...user, home: environment["HOME"] ?? user.home, shell: environment["SHELL"] ?? user.shell };
 }
 
 /** The names of the machine's users by number. */

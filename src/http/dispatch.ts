@@ -1,62 +1,15 @@
 import { Hono, type Context } from "hono";
 import { cors } from "hono/cors";
-import type { z } from "zod";
 import { withOrigin, type Origin } from "../lib/origin.ts";
-import type { Sampler } from "../lib/trace-context.ts";
-import { readJson } from "./body.ts";
-import { describeIssues, HttpFault } from "./fault.ts";
-import type { HostPolicy } from "./host-policy.ts";
-import { fingerprintOf, keyOf, type KeyedRequest } from "./idempotency-key.ts";
+import type { Api } from "./api.ts";
+import { HttpFault } from "./fault.ts";
+import { fingerprintOf, keyOf } from "./idempotency-key.ts";
+import { readInput } from "./input.ts";
 import type { Fetch } from "./listen.ts";
 import { actionOf, MOST_CONCERNED, type RequestAction } from "./request-action.ts";
 import { originOf } from "./request-origin.ts";
 import type { Outcome, Reply, RequestInfo, Route, RouteInput } from "./route.ts";
 import { Upgrade, WebSocketConnection, type Upgrader } from "./websocket.ts";
-
-/** One line a request, written when it has been answered. */
-export interface RequestRecord {
-  readonly requestId: string;
-  readonly method: string;
-  /** The row's path, not the client's, so that lines can be counted. */
-  readonly route: string;
-  readonly status: number;
-  /** When it came, in milliseconds since 1970, and until it was answered. */
-  readonly startedAt: number;
-  readonly ms: number;
-  readonly origin: Origin;
-  /** What it did, where its row does something and its handler was reached. */
-  readonly action?: RequestAction;
-  readonly facts: Readonly<Record<string, string | number>>;
-  /** A fault of ours, with its cause; the client gets only the request id. */
-  readonly error?: unknown;
-}
-
-export interface Api<Context> {
-  /** A word for logs, figures and the record. */
-  readonly name: string;
-  /** Says which traces are kept; undefined: requests have no place of their own in one, it is only passed on. */
-  readonly sampler: Sampler | undefined;
-  readonly routes: readonly Route<Context>[];
-  readonly context: Context;
-  readonly hosts: HostPolicy;
-  readonly allowedOrigins: readonly string[];
-  readonly maxBodyBytes: number;
-  /** @throws HttpFault `credential_...` when the request may not use this row. */
-  authenticate(request: Request, credential: string): Promise<void> | void;
-  /** Answers a request with an idempotency key: `work` is done for the first of its kind only. */
-  once(keyed: KeyedRequest, request: RequestInfo, work: () => Promise<Reply>): Promise<Reply>;
-  /** The parameters after the question mark; clients differ in how they write them. */
-  readQuery(request: Request): Readonly<Record<string, string | readonly string[]>>;
-  /**
-   * A JSON body as this API's clients write it.
-   * @param schema What it is checked by afterwards.
-   * @throws SyntaxError.
-   */
-  parseJson(text: string, schema: z.ZodType): unknown;
-  /** The protocol's answer to anything thrown; `isFault` marks those that are ours and must be logged. */
-  answerError(error: unknown, request: Request, requestId: string): Reply & { readonly isFault: boolean };
-  record(record: RequestRecord): void;
-}
 
 /** What the listener gives with each request. */
 interface Bindings {
@@ -142,7 +95,7 @@ async function serveBegun<Context>(
     api.hosts.check(c.req.raw.headers);
     const route = find();
     await api.authenticate(c.req.raw, route.credential);
-    const input = await readInput(api, c, route);
+    const input = await readInput(api, route, c.req.raw, c.req.param());
     act = route.action && actionOf(route.action, input, c.req.raw, concerned);
     const reply = await answer(api, route, input, request);
     action = act?.(reply);
@@ -216,29 +169,6 @@ async function answer<Context>(
       throw new TypeError(`${route.path} cannot be idempotent: it gives a stream`);
     return reply;
   });
-}
-
-async function readInput<Context>(
-  api: Api<Context>,
-  c: HonoContext,
-  route: Route<Context>,
-): Promise<RouteInput<unknown, unknown, unknown>> {
-  const mostBytes = route.bodyLimit?.(api.context) ?? api.maxBodyBytes;
-  return {
-    params: route.params ? parse(route.params, c.req.param()) : undefined,
-    query: route.query ? parse(route.query, api.readQuery(c.req.raw)) : undefined,
-    body: route.body ? parse(route.body, await readBody(api, c, route.body, mostBytes)) : undefined,
-  };
-}
-
-function readBody<Context>(api: Api<Context>, c: HonoContext, schema: z.ZodType, mostBytes: number) {
-  return readJson(c.req.raw, mostBytes, (text) => api.parseJson(text, schema));
-}
-
-function parse(schema: z.ZodType, value: unknown): unknown {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw new HttpFault("invalid_input", describeIssues(result.error));
 }
 
 function toResponse({ status, body, headers }: Reply): Response {

@@ -1,4 +1,4 @@
-import type { RequestRecord } from "./dispatch.ts";
+import type { RequestRecord } from "./api.ts";
 
 /** What is known of the requests to one row of a table. */
 export interface RouteStats {

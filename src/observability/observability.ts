@@ -1,5 +1,5 @@
 import type { Engine } from "../engine/engine.ts";
-import type { RequestRecord } from "../http/dispatch.ts";
+import type { RequestRecord } from "../http/api.ts";
 import type { TelemetrySettings } from "../lib/telemetry-settings.ts";
 import type { Sampler } from "../lib/trace-context.ts";
 import { entryOf } from "../engine/timeline/action.ts";

@@ -1,4 +1,4 @@
-import type { RequestRecord } from "../http/dispatch.ts";
+import type { RequestRecord } from "../http/api.ts";
 import { Counter, Histogram, type Family } from "./instruments.ts";
 
 const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];

@@ -4,7 +4,7 @@ import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import type { ObservedRun } from "../engine/activity.ts";
 import { exitCode, type RunOutcome } from "../engine/run.ts";
 import { spanOf } from "../engine/trace-variables.ts";
-import type { RequestRecord } from "../http/dispatch.ts";
+import type { RequestRecord } from "../http/api.ts";
 import type { RequestTrace } from "../lib/origin.ts";
 
 /** Ends that somebody should look at; a program's own exit code is its result. */

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { z } from "zod";
-import { createApp, type RequestRecord } from "../../src/http/dispatch.ts";
+import type { RequestRecord } from "../../src/http/api.ts";
+import { createApp } from "../../src/http/dispatch.ts";
 import { HttpFault } from "../../src/http/fault.ts";
 import { HostPolicy } from "../../src/http/host-policy.ts";
 import { listen, type Listener } from "../../src/http/listen.ts";

@@ -1,4 +1,5 @@
-import { createApp, type RequestRecord } from "../../src/http/dispatch.ts";
+import type { RequestRecord } from "../../src/http/api.ts";
+import { createApp } from "../../src/http/dispatch.ts";
 import { HostPolicy } from "../../src/http/host-policy.ts";
 import { listen } from "../../src/http/listen.ts";
 import { routesFor } from "../../src/http/route.ts";

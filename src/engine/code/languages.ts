@@ -1,4 +1,5 @@
 import type { Environment } from "../environment.ts";
+import { EngineError } from "../error.ts";
 import { planGo } from "./go.ts";
 import { planJava } from "./java.ts";
 import type { RuntimeFile } from "./runtimes.ts";
@@ -124,6 +125,17 @@ export const LANGUAGES: readonly Language[] = [
 export function findLanguage(name: string): Language | undefined {
   const wanted = name.toLowerCase();
   return LANGUAGES.find(({ id, aliases }) => id === wanted || aliases.includes(wanted));
+}
+
+/**
+ * The language of a name or alias.
+ * @throws EngineError `invalid` with the text of the published page when there is none.
+ */
+export function languageNamed(name: string): Language {
+  const language = findLanguage(name);
+  if (language) return language;
+  const known = LANGUAGES.map(({ id }) => id);
+  throw new EngineError("invalid", `Invalid language: ${name}`, { details: { supported: known } });
 }
 
 /** Takes the types out and leaves every line where it is. */

@@ -5,7 +5,6 @@ import type { ProcessRun } from "../process/process-run.ts";
 import type {
   CancelReason,
   Cursor,
-  MimeBundle,
   Run,
   RunEnd,
   RunEvent,
@@ -17,10 +16,11 @@ import type {
 import { newRunId } from "../run.ts";
 import type { Kernel } from "./kernel.ts";
 import type { KernelContext } from "./context.ts";
+import { bytesOf, eventsOf, textOf } from "./kernel-events.ts";
 import { readRun } from "./read-run.ts";
 import { RichLog, type NewRichEvent, type RichLogLimits } from "./rich-log.ts";
 import { StdinLines } from "./stdin-lines.ts";
-import { boundBundle, bundleBytes } from "./value-bound.ts";
+import { boundBundle } from "./value-bound.ts";
 
 export interface ExecuteRequest {
   readonly code: string;
@@ -168,8 +168,10 @@ export class KernelRun implements Run {
 
   /** What the kernel says about it; after its end as well. The promise, if any, asks it to wait. */
   hear(message: KernelMessage): Promise<void> | undefined {
-    if (message.type === "stream") return this.print(message.name, new TextEncoder().encode(message.text));
-    this.#hear(message);
+    const text = textOf(message);
+    if (text) return this.print(text.stream, new TextEncoder().encode(text.text));
+    if (message.type === "input_request") this.#ask(message.prompt, message.password);
+    else for (const event of eventsOf(message)) this.#tell(event);
     return undefined;
   }
 
@@ -184,9 +186,7 @@ export class KernelRun implements Run {
 
   /** Tells an error that ended the user's code. */
   fail(name: string, message: string, traceback: readonly string[] = []): void {
-    this.#hasFailed = true;
-    const bytes = Buffer.byteLength(name + message + traceback.join(""));
-    this.#tell({ type: "failed", name, message, traceback }, bytes);
+    this.#tell({ type: "failed", name, message, traceback });
   }
 
   /** The end, told once. */
@@ -230,71 +230,20 @@ export class KernelRun implements Run {
     this.#timers.add(setTimeout(expire, timeoutMs));
   }
 
-  #hear(message: Exclude<KernelMessage, { type: "stream" }>): void {
-    switch (message.type) {
-      case "display_data": {
-        this.#show({ type: "display", data: message.data, displayId: message.displayId });
-        return;
-      }
-      case "update_display_data": {
-        this.#show({ type: "display_update", data: message.data, displayId: message.displayId ?? "" });
-        return;
-      }
-      case "execute_result": {
-        this.#show({ type: "result", data: message.data, count: message.count });
-        return;
-      }
-      case "error": {
-        this.fail(message.name, message.message, message.traceback);
-        return;
-      }
-      case "clear_output": {
-        this.#tell({ type: "clear", wait: message.wait }, 0);
-        return;
-      }
-      case "input_request": {
-        this.#ask(message.prompt, message.password);
-        return;
-      }
-      case "execute_reply": {
-        message.pages.forEach((data) => this.#show({ type: "display", data }));
-        return;
-      }
-      case "oversized": {
-        this.#tellOversized(message.of, message.bytes);
-        return;
-      }
-      case "status":
-      case "execute_input":
-      case "kernel_info_reply":
-      case "other":
-        return undefined;
-    }
-  }
-
   #ask(prompt: string, isPassword: boolean): void {
     const line = this.#stdin.next();
     if (line !== undefined) this.#kernel?.answer(line);
     else if (this.request.keepStdinOpen === true) {
       this.#isAsking = true;
-      this.#tell({ type: "input_request", prompt, isPassword }, Buffer.byteLength(prompt));
+      this.#tell({ type: "input_request", prompt, isPassword });
     } else this.#kernel?.answer(END_OF_INPUT);
   }
 
-  #show(event: NewRichEvent & { readonly data: MimeBundle }): void {
-    const data = boundBundle(event.data, this.#options.valueBytes);
-    // The spread keeps each member of the union together; the compiler does not follow it through a union.
-    this.#tell({ ...event, data } as NewRichEvent, bundleBytes(data));
-  }
-
-  #tellOversized(of: string, bytes: number): void {
-    const text = `[${of} of ${bytes} bytes left out: more than a message may have]`;
-    if (of === "stream") void this.print("stderr", new TextEncoder().encode(`${text}\n`));
-    else this.#tell({ type: "display", data: { "text/plain": text } }, 0);
-  }
-
-  #tell(event: NewRichEvent, bytes: number): void {
-    this.#rich.append(event, this.journal.totals, bytes);
+  #tell(event: NewRichEvent): void {
+    if (event.type === "failed") this.#hasFailed = true;
+    const bounded =
+      "data" in event ? { ...event, data: boundBundle(event.data, this.#options.valueBytes) } : event;
+    this.#rich.append(bounded, this.journal.totals, bytesOf(bounded));
     this.journal.wake();
   }
 }

@@ -1,4 +1,5 @@
-import { createApp, type RequestRecord } from "../../http/dispatch.ts";
+import type { RequestRecord } from "../../http/api.ts";
+import { createApp } from "../../http/dispatch.ts";
 import { HostPolicy } from "../../http/host-policy.ts";
 import type { Fetch } from "../../http/listen.ts";
 import type { Route } from "../../http/route.ts";
