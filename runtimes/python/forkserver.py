@@ -6,6 +6,9 @@ Descriptor 3 is a socket on which each message asks for one interpreter and brin
 its job, stdout, stderr, and the cgroup files it joins through. Descriptor 4 is a pipe for reports, a line each:
 "ready PATHS" (hexadecimal), "joined ID PID", "refused ID", "exited PID STATUS MAXRSS CPU".
 
+MAIN says by ITS_OWN_MASTER whether what is forked outlives this process: then it is orphaned, for the daemon to
+adopt, and this process reports no end of it.
+
 An interpreter waits on descriptor 3 for the one message with its job and becomes what `python MAIN FILE NAME`
 is: it leaves this file's loop and runs MAIN at the bottom of its stack, so that the interpreter's own end
 (atexit, threads, exit codes) follows. Only modules built into every Python are used here, so that a program
@@ -58,6 +61,23 @@ def _join(ident, fds):
     for source, target in ((null, 0), (stdout, 1), (stderr, 2), (job, _JOBS)):
         os.dup2(source, target)
     os.closerange(_JOBS + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _fork_orphan():
+    """Returns 0 in a process whose parent has ended, when that is known to be so; None in this one."""
+    gate, opened = os.pipe()
+    between = os.fork()
+    if between > 0:
+        os.waitpid(between, 0)
+        os.close(gate)
+        os.close(opened)
+        return None
+    os.close(opened)
+    if os.fork() > 0:
+        os._exit(0)
+    os.read(gate, 1)
+    os.close(gate)
+    return 0
 
 
 def _wait_for_job():
@@ -123,7 +143,7 @@ def _serve(modules):
             ident, fds = _receive(connection, 64)
             if not ident:
                 os._exit(0)
-            pid = os.fork()
+            pid = _fork_orphan() if _runner.ITS_OWN_MASTER else os.fork()
             if pid == 0:
                 # Its descriptor belongs to the program from now on.
                 connection.detach()
@@ -131,6 +151,8 @@ def _serve(modules):
                 return
             for passed in fds:
                 os.close(passed)
+            if pid is None:
+                continue
             watched = os.pidfd_open(pid)
             children[watched] = pid
             poller.register(watched, select.POLLIN)
@@ -228,16 +250,13 @@ def _flush():
 
 _main, *_modules = sys.argv[1:]
 _runner = _load(_main)
-# The types of syntax trees are made at the first use, which takes half a millisecond.
-_runner.show_nothing()
-if _modules:
-    # Programs that import packages of these show what they make.
-    _runner.load_show().load_tables()
+_runner.prepare(_modules)
 _serve(_modules)
 _path, _shown, _program = _wait_for_job()
 _reseed()
 if hasattr(sys, "orig_argv"):
-    sys.orig_argv[:] = [_program, _main, _path, _shown]
+    options = sys.orig_argv[1 : sys.orig_argv.index(__file__)]
+    sys.orig_argv[:] = [_program, *options, _main, _path, _shown]
 _shared = frozenset(map(id, sys.modules.values()))
 try:
     _runner._run(_path, _shown)

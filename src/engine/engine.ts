@@ -24,7 +24,7 @@ import type { KernelRun } from "./kernels/kernel-run.ts";
 import { openContexts } from "./kernels/open-contexts.ts";
 import { IsolatedSessions } from "./isolation/sessions.ts";
 import type { PlacedMount } from "./isolation/spec.ts";
-import { reapOrphans } from "./process/adoption.ts";
+import { adoptOrphans } from "./process/adoption.ts";
 import { openCgroupContainment } from "./process/cgroup.ts";
 import type { Containment, ContainmentReport } from "./process/containment.ts";
 import { openProcessGroupContainment, RUN_ID_VARIABLE } from "./process/process-group.ts";
@@ -159,8 +159,7 @@ export class Engine implements AsyncDisposable {
     this.#scratch = this.#resources.use(new Scratch());
     const containment = openContainment(options.containment);
     this.containment = containment.report;
-    if (containment.report.kind === "process_group" || process.pid === 1)
-      this.#resources.use(reapOrphans(isLivingChild));
+    this.#resources.use(adoptOrphans(isLivingChild));
     this.#resources.use(containment);
     // Made before the runs, so that it is taken down after they have been ended.
     this.background = this.#resources.use(new BackgroundProcesses(options));
@@ -169,6 +168,7 @@ export class Engine implements AsyncDisposable {
     this.warm = this.#resources.use(this.#openWarm(containment));
     this.contexts = this.#resources.use(
       openContexts(options, {
+        containment,
         runs: this.runs,
         scratch: this.#scratch.path,
         user: this.#user,

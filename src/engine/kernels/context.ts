@@ -88,6 +88,11 @@ export class KernelContext implements AsyncDisposable {
     return this.#state === "dead" ? undefined : this.#kernel?.pid;
   }
 
+  /** Whether the kernel was forked from a process that had loaded what it needs; undefined when there is none. */
+  get isForked(): boolean | undefined {
+    return this.#kernel?.process.isWarm;
+  }
+
   /** Of the kernel since its start. */
   get usage(): RunUsage | undefined {
     return this.#kernel?.process.usage;

@@ -26,8 +26,9 @@ export interface ContextsOptions {
   readonly environment: () => Environment;
   /** Told of every run that a context has taken on. */
   readonly onRun: (run: KernelRun) => void;
-  /** Ended with the contexts. */
+  /** Ended with the contexts, as is what kernels are forked from. */
   readonly pool: KernelPool;
+  readonly forks: AsyncDisposable | undefined;
 }
 
 export interface ContextRequest {
@@ -133,7 +134,8 @@ export class KernelContexts implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true;
     await Promise.all([...this.#contexts.keys()].map((id) => this.delete(id)));
-    await this.#options.pool[Symbol.asyncDispose]();
+    const { pool, forks } = this.#options;
+    await Promise.all([pool[Symbol.asyncDispose](), forks?.[Symbol.asyncDispose]()]);
   }
 
   #admit(id: string): void {

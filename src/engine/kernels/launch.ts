@@ -9,6 +9,8 @@ import type { ProcessRun } from "../process/process-run.ts";
 import type { RunId } from "../run.ts";
 import type { RunTable } from "../runs.ts";
 import type { RunUser } from "../user.ts";
+import type { KernelForks } from "./kernel-forks.ts";
+import type { KernelKind } from "./kernel-kind.ts";
 import { kernelCommand, type KernelSpec } from "./kernelspecs.ts";
 import { freePorts } from "./ports.ts";
 
@@ -25,6 +27,8 @@ export interface LaunchContext {
   /** A directory of the engine's own, open to pass through. */
   readonly scratch: string;
   readonly user: RunUser | undefined;
+  /** Where kernels come from that need not be started; absent: none does. */
+  readonly forks?: KernelForks | undefined;
 }
 
 /** A kernel process, and how to reach it. */
@@ -44,27 +48,24 @@ const SOCKET_PREFIX = "s";
  * @throws EngineError `unsupported` for a limit that cannot be enforced, `unavailable` while shutting down.
  */
 export async function launchKernel(
-  spec: KernelSpec,
-  wanted: "ipc" | "tcp",
+  kind: KernelKind,
   place: KernelPlace,
-  { runs, scratch, user }: LaunchContext,
+  { runs, scratch, user, forks }: LaunchContext,
 ): Promise<Launched> {
+  const { spec } = kind;
   // Short, because the paths of sockets are.
   const directory = join(scratch, `k${crypto.randomUUID().slice(0, 13)}`);
   try {
     await mkdir(directory, { mode: 0o700 });
-    const connection = describeConnection(spec, wanted, directory);
+    const connection = describeConnection(spec, kind.transport, directory);
     const file = join(directory, "connection.json");
     await writeFile(file, JSON.stringify(connection), { mode: 0o600, flag: "wx" });
     if (user) for (const path of [directory, file]) lchownSync(path, user.uid, user.gid);
-    const process = await runs.startService((id) =>
-      Promise.resolve({
-        ...place,
-        argv: kernelCommand(spec, file),
-        env: kernelEnvironment(id, place.env, spec.env),
-        user,
-      }),
-    );
+    const process = await runs.startService(async (id) => {
+      const env = kernelEnvironment(id, place.env, spec.env);
+      const prepared = await forks?.take(kind, file, env, place);
+      return { ...place, argv: kernelCommand(spec, file), env, user, prepared };
+    });
     return { process, connection, directory };
   } catch (error) {
     await removeKernelFiles(directory);

@@ -35,6 +35,15 @@ export interface Containment extends AsyncDisposable {
   open(id: RunId, limits: RunLimits): Enclosure;
 }
 
+/** Whether these limits can be given to an enclosure that was opened without: it has none of processors. */
+export function canLimitLater(
+  { enforces }: ContainmentReport,
+  { cpus, memoryBytes, processes }: RunLimits,
+): boolean {
+  if (cpus !== undefined || (memoryBytes !== undefined && !enforces.memory)) return false;
+  return processes === undefined || enforces.processes;
+}
+
 export type Start = (place: Pick<SpawnSpec, "cgroup" | "gate">) => Child;
 
 /** Everything that one run starts, also what calls setsid or forks twice. */

@@ -8,7 +8,7 @@ import type {
   RunLimits,
   Start,
 } from "./containment.ts";
-import { adoptOrphans, signalProcess } from "./libc.ts";
+import { signalProcess } from "./libc.ts";
 import type { Child } from "./spawn.ts";
 import { isSame, listProcesses, readStat, startEnvironment, type ProcessStat } from "./proc.ts";
 
@@ -18,9 +18,6 @@ export const RUN_ID_VARIABLE = "SANDERLING_RUN_ID";
 const FORGET_AT = 32;
 const KILL_DEADLINE_MS = 10_000;
 
-/** How many of these are in use in this process. */
-let opened = 0;
-
 /**
  * Keeps runs together where no cgroup may be written: the daemon adopts orphans, so that whatever a run left
  * behind stays below the daemon, and recognises a run's processes by descent, session, process group or the
@@ -28,11 +25,9 @@ let opened = 0;
  * new session after its parent has died escapes this; in a cgroup it would not.
  */
 export function openProcessGroupContainment(): Containment {
-  const adopts = adoptOrphans(true);
-  opened++;
   const report: ContainmentReport = {
     kind: "process_group",
-    detail: adopts ? "process groups, orphans adopted by the daemon" : "process groups",
+    detail: "process groups, orphans adopted by the daemon",
     enforces: { memory: false, cpus: false, processes: false },
   };
   const open = new Set<GroupEnclosure>();
@@ -48,8 +43,6 @@ export function openProcessGroupContainment(): Containment {
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([...open].map((enclosure) => enclosure.kill()));
-      // Nobody would collect them any more.
-      if (--opened === 0) adoptOrphans(false);
     },
   };
 }

@@ -96,6 +96,7 @@ function describeSession(session: KernelContext) {
     executions: session.executions,
     restarts: session.restarts,
     pid: session.pid ?? null,
+    start: session.isForked === undefined ? null : session.isForked ? "warm" : "cold",
     working_dir: session.cwd,
     peak_memory_bytes: usage?.peakMemoryBytes ?? null,
     cpu_seconds: usage?.cpuSeconds ?? null,
