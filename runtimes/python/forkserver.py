@@ -9,8 +9,8 @@ its job, stdout, stderr, and the cgroup files it joins through. Descriptor 4 is 
 MAIN says by ITS_OWN_MASTER whether what is forked outlives this process: then it is orphaned, for the daemon to
 adopt, and this process reports no end of it.
 
-An interpreter waits on descriptor 3 for the one message with its job and becomes what `python MAIN FILE NAME`
-is: it leaves this file's loop and runs MAIN at the bottom of its stack, so that the interpreter's own end
+An interpreter waits on descriptor 3 for the one message with its job, which may bring its stdin and what it finds
+as descriptor 3 and so on, and becomes what `python MAIN FILE NAME` is: it leaves this file's loop and runs MAIN at the bottom of its stack, so that the interpreter's own end
 (atexit, threads, exit codes) follows. Only modules built into every Python are used here, so that a program
 finds none loaded that it did not ask for.
 """
@@ -92,6 +92,10 @@ def _wait_for_job():
         os.dup2(fds[0], 0)
         os.close(fds[0])
     connection.close()
+    # Those that the program finds as 3 and so on: none of them has a lower number by now.
+    for number, fd in enumerate(fds[1:], _JOBS):
+        os.dup2(fd, number)
+        os.close(fd)
     path, shown, cwd, limit, program, removed, *variables = message.split(b"\0")
     # Only what differs is told: whatever a wrapper of the interpreter has added stays as it is.
     for name in variables[: int(removed)]:

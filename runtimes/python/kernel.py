@@ -60,6 +60,7 @@ def prepare(_modules):
     import tornado.platform.asyncio
 
     _load("sanderling_display")
+    _load("kernel_copy")
 
 
 def _run(option, connection_file):
@@ -73,12 +74,42 @@ def _start():
     del sys.path[0]
     from ipykernel.kernelapp import IPKernelApp
 
+    before = _open_now() if _is_controlled() else None
     # ipykernel has read the variable when it was loaded, which may have been before there was this kernel.
     app = IPKernelApp.instance(parent_handle=int(os.environ.get("JPY_PARENT_PID") or 0))
     app.initialize()
-    app.session.pack = _packing(app.session.pack)
+    _prepare_session(app)
     _load("sanderling_display").install(app.shell)
+    if before is None:
+        app.start()
+        return
+    copier = _load("kernel_copy").Copier(app, before, _prepare_session)
     app.start()
+    while copier.was_copied:
+        copier.take_over().start()
+    if copier.is_copy:
+        copier.leave()
+
+
+def _is_controlled():
+    """Whether the daemon can ask for copies of this kernel."""
+    import socket
+
+    try:
+        control = socket.socket(fileno=os.dup(3))
+    except OSError:
+        return False
+    with control:
+        os.set_inheritable(3, False)
+        return control.family == socket.AF_UNIX and control.type == socket.SOCK_SEQPACKET
+
+
+def _open_now():
+    return _load("kernel_copy").descriptors()
+
+
+def _prepare_session(app):
+    app.session.pack = _packing(app.session.pack)
 
 
 if __name__ == "__main__":

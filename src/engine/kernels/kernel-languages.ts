@@ -122,7 +122,8 @@ function findPython({ installed, runtime, programs, prefix }: Machine): Found | 
   const isOwn = programs.python === undefined && program.startsWith(join(prefix, "bin/"));
   const isPlain = Bun.deepEquals(after, ["-f", "{connection_file}"]);
   if (!isOwn || !isPlain) return found;
-  return { ...found, forkServer: [program, ...before, runtime("python/forkserver.py"), file] };
+  const forkServer = [program, ...before, runtime("python/forkserver.py"), file] as const;
+  return { ...found, forkServer, copiesItself: true };
 }
 
 function findBash({ which, runtime }: Machine): Found | undefined {

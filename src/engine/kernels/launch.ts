@@ -5,10 +5,11 @@ import type { Environment } from "../environment.ts";
 import type { ConnectionInfo } from "../jupyter/client.ts";
 import type { RunLimits } from "../process/containment.ts";
 import { RUN_ID_VARIABLE } from "../process/process-group.ts";
-import type { ProcessRun } from "../process/process-run.ts";
+import type { PreparedChild, ProcessRun } from "../process/process-run.ts";
 import type { RunId } from "../run.ts";
 import type { RunTable } from "../runs.ts";
 import type { RunUser } from "../user.ts";
+import { KernelControl } from "./kernel-control.ts";
 import type { KernelForks } from "./kernel-forks.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import { kernelCommand, type KernelSpec } from "./kernelspecs.ts";
@@ -37,7 +38,17 @@ export interface Launched {
   readonly connection: ConnectionInfo;
   /** Holds the connection file and the sockets; removed by whoever ends the process. */
   readonly directory: string;
+  /** Asks the kernel for copies, where it makes such; closed by whoever ends the process. */
+  readonly control: KernelControl | undefined;
 }
+
+/** Where the process of a kernel comes from that is not started: what it is told, and its descriptor 3. */
+export type KernelSource = (
+  id: RunId,
+  connectionFile: string,
+  env: Environment,
+  descriptors: readonly number[],
+) => Promise<PreparedChild | undefined>;
 
 /** The kernel takes at most 108 bytes as the path of a Unix socket, its end included (unix(7)). */
 const LONGEST_SOCKET_PATH = 107;
@@ -51,8 +62,11 @@ export async function launchKernel(
   kind: KernelKind,
   place: KernelPlace,
   { runs, scratch, user, forks }: LaunchContext,
+  source: KernelSource = async (_, file, env) => forks?.take(kind, file, env, place),
 ): Promise<Launched> {
   const { spec } = kind;
+  const control = kind.copiesItself === true ? KernelControl.open() : undefined;
+  const descriptors = control ? [control.theirs] : [];
   // Short, because the paths of sockets are.
   const directory = join(scratch, `k${crypto.randomUUID().slice(0, 13)}`);
   try {
@@ -63,18 +77,24 @@ export async function launchKernel(
     if (user) for (const path of [directory, file]) lchownSync(path, user.uid, user.gid);
     const process = await runs.startService(async (id) => {
       const env = kernelEnvironment(id, place.env, spec.env);
-      const prepared = await forks?.take(kind, file, env, place);
-      return { ...place, argv: kernelCommand(spec, file), env, user, prepared };
+      const prepared = await source(id, file, env, descriptors);
+      return { ...place, argv: kernelCommand(spec, file), env, user, descriptors, prepared };
     });
-    return { process, connection, directory };
+    return { process, connection, directory, control };
   } catch (error) {
-    await removeKernelFiles(directory);
+    await discardLaunched({ directory, control });
     throw error;
+  } finally {
+    control?.passed();
   }
 }
 
-/** Removes what `launchKernel` wrote, and the sockets. */
-export async function removeKernelFiles(directory: string): Promise<void> {
+/** Closes and removes what `launchKernel` made beside the process. */
+export async function discardLaunched({
+  directory,
+  control,
+}: Pick<Launched, "directory" | "control">): Promise<void> {
+  control?.[Symbol.dispose]();
   await rm(directory, { recursive: true, force: true });
 }
 

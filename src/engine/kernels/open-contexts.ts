@@ -3,6 +3,7 @@ import type { Environment } from "../environment.ts";
 import type { Containment } from "../process/containment.ts";
 import type { JournalOptions } from "../process/journal.ts";
 import { KernelContexts } from "./contexts.ts";
+import { copyKernel } from "./copy-kernel.ts";
 import { KernelForks } from "./kernel-forks.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import { findKind, listKernels, type KernelSearch } from "./kernel-languages.ts";
@@ -97,6 +98,7 @@ export function openContexts(settings: KernelSettings, place: ContextsPlace): Ke
     list: () => listKernels(search()),
     pool,
     forks,
+    copyKernel: (original, where, signal) => copyKernel(original, where, start, signal),
   });
 }
 

@@ -8,8 +8,8 @@ import { hearKernel, Kernel } from "./kernel.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import { KernelRequest } from "./kernel-request.ts";
 import {
+  discardLaunched,
   launchKernel,
-  removeKernelFiles,
   type KernelPlace,
   type LaunchContext,
   type Launched,
@@ -67,7 +67,19 @@ async function tryStart(
   context: StartContext,
   signal: AbortSignal,
 ): Promise<Kernel> {
-  const launched = await launchKernel(kind, place, context);
+  return awaitKernel(kind, await launchKernel(kind, place, context), context, signal);
+}
+
+/**
+ * Waits until a kernel that has been launched answers.
+ * @throws EngineError `unavailable` when it does not; it has been ended then.
+ */
+export async function awaitKernel(
+  kind: KernelKind,
+  launched: Launched,
+  context: StartContext,
+  signal: AbortSignal,
+): Promise<Kernel> {
   const { promise: ended, reject: giveUp } = Promise.withResolvers<never>();
   const starting = new AbortController();
   const stop = (reason: Error) => {
@@ -153,11 +165,12 @@ async function greet(
   }
 }
 
-async function explain(kind: KernelKind, { process, connection, directory }: Launched, cause: unknown) {
+async function explain(kind: KernelKind, launched: Launched, cause: unknown) {
+  const { process, connection } = launched;
   await process.cancel("requested");
   const said = await lastWords(process);
   await process.destroy();
-  await removeKernelFiles(directory);
+  await discardLaunched(launched);
   const isStranger = cause instanceof ZmtpError || cause instanceof MessageError;
   const isTaken = isStranger || /address (is )?already in use|EADDRINUSE/i.test(said);
   const error = cause instanceof EngineError ? cause : startFailure(kind, said, cause);

@@ -1,4 +1,4 @@
-import { closeSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { newRunId } from "../run.ts";
 import { adopt } from "./adoption.ts";
 import type { Containment, Enclosure } from "./containment.ts";
@@ -211,12 +211,13 @@ class ForkedChild implements WaitingChild {
     void this.exited.then(() => this.enclosure.release());
   }
 
-  #begin({ stdin }: ProcessRunSpec, job: Job): Child {
+  #begin({ stdin, descriptors = [] }: ProcessRunSpec, job: Job): Child {
     this.#isTaken = true;
-    const input = openInput(stdin);
+    // What is passed first becomes stdin.
+    const input = descriptors.length > 0 ? (openInput(stdin) ?? openNull()) : openInput(stdin);
     const message = encodeJob(job);
     const passed = input === undefined ? [] : [input.readFd];
-    const isSent = sendWithDescriptors(this.descriptors.job, message, passed);
+    const isSent = sendWithDescriptors(this.descriptors.job, message, [...passed, ...descriptors]);
     for (const fd of [this.descriptors.job, ...passed]) closeSync(fd);
     const { stdout, stderr } = this.descriptors;
     if (!isSent) {
@@ -234,6 +235,10 @@ class ForkedChild implements WaitingChild {
     await this.enclosure.kill();
     return { code: null, signal: null, maxRssBytes: 0, cpuSeconds: 0 };
   }
+}
+
+function openNull(): { readFd: number; writeFd?: number } {
+  return { readFd: openSync("/dev/null", "r") };
 }
 
 function openInput(stdin: ProcessRunSpec["stdin"]): { readFd: number; writeFd?: number } | undefined {
