@@ -46,6 +46,7 @@ export async function kernelRows(rounds: number): Promise<Row[]> {
     { ...row("new Python context, a kernel waits", "ms", fromPool), ratio: median(fromPool) / median(colds) },
     row("  floor: cold ipykernel to its first answer", "ms", colds),
     ...(await freshRows()),
+    ...(await copyRows()),
   );
   return rows;
 }
@@ -70,6 +71,36 @@ async function freshRows(): Promise<Row[]> {
     row("  floor: of a started kernel", "s", started.cpu),
     row("memory of a forked kernel, its share (PSS)", "MiB", forked.share),
     row("  floor: of a started kernel", "MiB", started.share),
+  ];
+}
+
+/** A copy of a context beside the least that one could cost: a bare fork of the same process. */
+async function copyRows(): Promise<Row[]> {
+  await using kernels = await openKernels({ kernelPoolSize: 1, kernelPoolLanguages: ["python"] });
+  const { contexts } = kernels;
+  while (contexts.waiting === 0) await Bun.sleep(20);
+  const context = await contexts.create({ language: "python" });
+  const print = async (code: string) => {
+    await using run = await context.execute({ code });
+    await run.outcome;
+    return Number(Buffer.from((await run.journal.tail("stdout", 100)).bytes).toString());
+  };
+  await print("import os, time, warnings; warnings.simplefilter('ignore'); big = os.urandom(100 * 2**20)");
+  const fork =
+    "t = time.perf_counter(); p = os.fork()\nif p == 0: os._exit(0)\nos.waitpid(p, 0); print((time.perf_counter() - t) * 1000)";
+  const [copies, forks, share]: [number[], number[], number[]] = [[], [], []];
+  for (let i = 0; i < 10; i++) {
+    const begun = performance.now();
+    const copy = await contexts.copy(context);
+    copies.push(performance.now() - begun);
+    share.push(await ownShare(copy.pid ?? 0));
+    await contexts.delete(copy.id);
+    forks.push(await print(fork));
+  }
+  return [
+    { ...row("copy of a Python context with 100 MiB", "ms", copies), ratio: median(copies) / median(forks) },
+    row("  floor: a bare fork of its process", "ms", forks),
+    row("memory of the copy, its share (PSS)", "MiB", share),
   ];
 }
 

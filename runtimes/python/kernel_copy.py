@@ -13,8 +13,10 @@ import asyncio
 import atexit
 import json
 import os
+import signal
 import sys
 import threading
+import time
 import warnings
 
 CONTROL = 3
@@ -102,7 +104,7 @@ class Copier:
         tasks = [task.get_name() for task in asyncio.all_tasks(self._loop)]
         if tasks:
             return {"what": "its code has asyncio tasks that are not done, which a copy could not go on with", "tasks": tasks}
-        native = self._native_threads()
+        native = self._lasting_native_threads()
         if native:
             return {"what": "a library has threads of its own, which a copy would not have", "threads": native}
         children = _children()
@@ -124,9 +126,19 @@ class Copier:
         ]
         return thread in own or type(thread).__name__ == "GarbageCollectorThread"
 
+    def _lasting_native_threads(self):
+        """The system shows a thread for a moment longer than whoever waits for its end does."""
+        for _ in range(10):
+            names = self._native_threads()
+            if not names:
+                break
+            time.sleep(0.005)
+        return names
+
     def _native_threads(self):
         """Threads that Python does not know of, by their names, without those of libraries that survive a fork."""
-        python = {thread.native_id for thread in threading.enumerate()}
+        # Python keeps the main thread's number of before a fork.
+        python = {os.getpid(), *(thread.native_id for thread in threading.enumerate())}
         contexts = 2 + any(type(thread).__name__ == "GarbageCollectorThread" for thread in threading.enumerate())
         names = []
         for tid in os.listdir("/proc/self/task"):
@@ -199,6 +211,8 @@ class Copier:
         chosen = {name: getattr(sys, name) for name in ("stdout", "stderr", "displayhook")}
         for name in chosen:
             setattr(sys, name, getattr(sys, f"__{name}__"))
+        # Of the old loop; a signal would be written to whoever has that number next.
+        signal.set_wakeup_fd(-1)
         asyncio.set_event_loop(asyncio.new_event_loop())
         self._before = descriptors()
         if sys.argv[1:] == ["-f", old.connection_file]:

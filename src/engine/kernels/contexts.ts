@@ -75,7 +75,9 @@ export class KernelContexts implements AsyncDisposable {
       limits: request.limits ?? {},
     };
     const { pool } = this.#options;
-    return this.#open(request.id ?? newContextId(), kind, place, (signal) => pool.acquire(kind, place, signal));
+    return this.#open(request.id ?? newContextId(), kind, place, (signal) =>
+      pool.acquire(kind, place, signal),
+    );
   }
 
   /**

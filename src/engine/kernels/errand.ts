@@ -18,7 +18,8 @@ export class Errand {
   /** Never rejects. */
   async perform(kernel: Kernel): Promise<void> {
     try {
-      this.#done.resolve(await this.#act(kernel));
+      await this.#act(kernel);
+      this.#done.resolve();
     } catch (error) {
       this.#done.reject(error);
     }

@@ -44,13 +44,16 @@ export class KernelControl implements Disposable {
   async fork(words: readonly string[], descriptors: readonly number[]): Promise<number> {
     const report = createOutputPipe();
     const message = new TextEncoder().encode(words.join("\0"));
-    const isSent = !this.#isClosed && sendWithDescriptors(this.#own, message, [report.writeFd, ...descriptors]);
+    const isSent =
+      !this.#isClosed && sendWithDescriptors(this.#own, message, [report.writeFd, ...descriptors]);
     closeSync(report.writeFd);
     const line = await firstLine(report.readFd);
     const [, pid] = /^joined (\d+)$/.exec(line ?? "") ?? [];
     if (pid !== undefined) return Number(pid);
     if (line?.startsWith("refused ") === true) throw refusal(line.slice("refused ".length));
-    const why = isSent ? "its kernel does not answer" : "its code has closed what the kernel is asked through";
+    const why = isSent
+      ? "its kernel does not answer"
+      : "its code has closed what the kernel is asked through";
     throw new EngineError("unavailable", `Cannot copy the context: ${why}`);
   }
 
