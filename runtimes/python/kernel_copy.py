@@ -1,8 +1,8 @@
 """Forks the kernel that runs here into a copy of itself, with all its variables, when the daemon asks for one.
 
 Descriptor 3 is a socket. A message on it names the copy's connection file and run, and brings descriptors: a pipe
-for the answer, the copy's stdout, stderr and own descriptor 3, and the cgroup files it joins through. The answer is
-one line: "joined PID", or "refused JSON" with what stands in the way.
+for the answer, the copy's stdout, stderr and own descriptor 3, and perhaps the cgroup files it joins through. The
+answer is one line: "joined PID", or "refused JSON" with what stands in the way. The copy waits for "go".
 
 A copy is forked between two cells, from a callback of the main loop, so that nothing of ipykernel is under way.
 The shell stays what it is, with its names, history and settings; sockets, threads and loops are made anew beside
@@ -171,6 +171,9 @@ class Copier:
             self._replace_descriptors(stdout, stderr, control)
             _name_run(request[1])
             _answer(report, f"joined {os.getpid()}")
+            # The daemon says so when the limits of the copy hold.
+            if os.read(CONTROL, 16) != b"go":
+                os._exit(1)
         except BaseException:
             os._exit(1)
         self._request = request

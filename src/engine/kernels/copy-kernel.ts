@@ -28,8 +28,8 @@ export async function copyKernel(
   const { kind, control } = original;
   if (control === undefined)
     throw new EngineError("unsupported", `Cannot copy the context: a ${kind.title} kernel cannot be copied`);
-  const launched = await launchKernel(kind, place, context, (id, file, _, descriptors) =>
-    forkCopy(control, context.containment, { id, file, limits: place.limits, descriptors }),
+  const launched = await launchKernel(kind, place, context, (id, file, _, own) =>
+    forkCopy(control, context, { id, file, limits: place.limits, own }),
   );
   return awaitKernel(kind, launched, context, signal);
 }
@@ -39,27 +39,33 @@ interface CopyPlan {
   /** Its connection file. */
   readonly file: string;
   readonly limits: RunLimits;
-  /** Its descriptor 3. */
-  readonly descriptors: readonly number[];
+  /** Of the copy. */
+  readonly own: KernelControl | undefined;
 }
 
 async function forkCopy(
   control: KernelControl,
-  containment: Containment,
-  { id, file, limits, descriptors }: CopyPlan,
+  { containment, user }: CopyContext,
+  { id, file, limits, own }: CopyPlan,
 ): Promise<PreparedChild> {
   const enclosure = containment.open(id, limits);
   const [stdout, stderr] = [createOutputPipe(), createOutputPipe()];
-  const entrances = enclosure.entrances();
+  // With an entrance that root has opened, code of another user could bring any process of the machine in.
+  const entrances = user === undefined ? enclosure.entrances() : [];
   try {
-    const given = [stdout.writeFd, stderr.writeFd, ...descriptors, ...entrances];
-    const pid = await control.fork([file, id], given);
-    enclosure.entered(pid);
+    const ends = own === undefined ? [] : [own.theirs];
+    const pid = await control.fork([file, id], [stdout.writeFd, stderr.writeFd, ...ends, ...entrances]);
     const exited = adopt(pid);
     if (exited === undefined)
-      throw new EngineError("unavailable", "Cannot copy the context: its copy has another parent");
+      throw new EngineError("unavailable", "Cannot copy the context: its copy has ended or another parent");
+    if (user !== undefined) await enclosure.bring(pid);
+    enclosure.entered(pid);
     const child = { pid, stdout: stdout.readFd, stderr: stderr.readFd, stdin: undefined, exited };
-    return { enclosure, begin: () => child };
+    const begin = () => {
+      own?.go();
+      return child;
+    };
+    return { enclosure, begin };
   } catch (error) {
     for (const { readFd } of [stdout, stderr]) closeSync(readFd);
     void enclosure.kill().finally(() => enclosure.release());

@@ -6,6 +6,9 @@ import { PipeReader } from "../process/pipe-reader.ts";
 /** A kernel between two cells answers at once; what its code does in its loop may keep it for a moment. */
 const ANSWER_DEADLINE_MS = 10_000;
 
+/** It comes from a process in which others' code runs. */
+const LONGEST_ANSWER = 64 * 1024;
+
 /** The daemon's end of a kernel's descriptor 3, over which it is asked for copies (runtimes/python/kernel_copy.py). */
 export class KernelControl implements Disposable {
   readonly #own: number;
@@ -57,6 +60,11 @@ export class KernelControl implements Disposable {
     throw new EngineError("unavailable", `Cannot copy the context: ${why}`);
   }
 
+  /** Tells a copy, whose control this is, that it may go on. */
+  go(): void {
+    sendWithDescriptors(this.#own, new TextEncoder().encode("go"), []);
+  }
+
   [Symbol.dispose](): void {
     this.passed();
     if (!this.#isClosed) closeSync(this.#own);
@@ -71,7 +79,7 @@ async function firstLine(fd: number): Promise<string | undefined> {
   const timer = setTimeout(() => resolve(undefined), ANSWER_DEADLINE_MS);
   const reader = new PipeReader(fd, (bytes) => {
     text += Buffer.from(bytes).toString();
-    if (text.includes("\n")) resolve(undefined);
+    if (text.includes("\n") || text.length > LONGEST_ANSWER) resolve(undefined);
     return undefined;
   });
   await Promise.race([promise, reader.closed]);
@@ -81,9 +89,17 @@ async function firstLine(fd: number): Promise<string | undefined> {
 }
 
 function refusal(json: string): EngineError {
-  // Written by kernel_copy.py; `what` is a clause about the context.
-  const { what, ...details } = JSON.parse(json) as Readonly<Record<string, unknown>>;
+  const { what, ...details } = parse(json);
   const names = Object.values(details).flat().join(", ");
   const message = `Cannot copy the context: ${String(what)}${names === "" ? "" : ` (${names})`}`;
   return new EngineError("conflict", message, { details });
+}
+
+/** As kernel_copy.py writes it: `what` is a clause about the context, the rest are lists of names. */
+function parse(json: string): Readonly<Record<string, unknown>> {
+  try {
+    return { ...(JSON.parse(json) as object) };
+  } catch {
+    return { what: "its kernel has answered nothing sensible" };
+  }
 }

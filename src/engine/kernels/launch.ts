@@ -42,12 +42,12 @@ export interface Launched {
   readonly control: KernelControl | undefined;
 }
 
-/** Where the process of a kernel comes from that is not started: what it is told, and its descriptor 3. */
+/** Where the process of a kernel comes from that is not started. */
 export type KernelSource = (
   id: RunId,
   connectionFile: string,
   env: Environment,
-  descriptors: readonly number[],
+  control: KernelControl | undefined,
 ) => Promise<PreparedChild | undefined>;
 
 /** The kernel takes at most 108 bytes as the path of a Unix socket, its end included (unix(7)). */
@@ -77,7 +77,7 @@ export async function launchKernel(
     if (user) for (const path of [directory, file]) lchownSync(path, user.uid, user.gid);
     const process = await runs.startService(async (id) => {
       const env = kernelEnvironment(id, place.env, spec.env);
-      const prepared = await source(id, file, env, descriptors);
+      const prepared = await source(id, file, env, control);
       return { ...place, argv: kernelCommand(spec, file), env, user, descriptors, prepared };
     });
     return { process, connection, directory, control };

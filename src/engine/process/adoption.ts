@@ -1,7 +1,7 @@
 import { readText } from "./cgroup-files.ts";
 import { becomeSubreaper, collect } from "./libc.ts";
 import { readStat } from "./proc.ts";
-import { exitOf, type ChildExit } from "./spawn.ts";
+import { exitOf, isLivingChild, type ChildExit } from "./spawn.ts";
 
 /** The runtime collects a child of its own long before; what is still there then is nobody's. */
 const NOBODYS_AFTER_MS = 1000;
@@ -50,7 +50,8 @@ export function adoptOrphans(isOwnChild: (pid: number) => boolean): Disposable {
  * @returns Undefined when it has not.
  */
 export function adopt(pid: number): Promise<ChildExit> | undefined {
-  const found = collect(pid);
+  // Whoever named it may be wrong: another's end must not be taken away.
+  const found = isLivingChild(pid) || awaited.has(pid) ? "none" : collect(pid);
   if (found === "none") return undefined;
   if (found !== "living") return Promise.resolve(exitOf(found));
   const { promise, resolve } = Promise.withResolvers<ChildExit>();

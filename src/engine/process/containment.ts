@@ -60,7 +60,9 @@ export interface Enclosure {
    * The caller closes them.
    */
   entrances(): number[];
-  /** Told which process has come in through the entrances. */
+  /** Instead of the entrances, for a process that must not have them: moves it, which takes some 10 ms. */
+  bring(pid: number): Promise<void>;
+  /** Told which process has come in through the entrances, or was brought. */
   entered(pid: number): void;
   /**
    * Gives an enclosure that was opened ahead to a run.

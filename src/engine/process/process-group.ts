@@ -109,6 +109,10 @@ class GroupEnclosure implements Enclosure {
     return [];
   }
 
+  bring(): Promise<void> {
+    return Promise.resolve();
+  }
+
   entered(pid: number): void {
     this.#leader = readStat(pid);
   }

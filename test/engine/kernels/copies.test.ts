@@ -252,6 +252,26 @@ test("only Python contexts are copied, and never more than there may be", async 
   expect(await refusal(kernels.contexts.copy(python))).toMatchObject({ code: "busy" });
 });
 
+/** The product's Python is below the home directory of root here, who is a user like others. */
+test.if(process.getuid?.() === 0)("are made, forked and limited also where code has a user", async () => {
+  await using kernels = await openKernels({
+    runAs: "root",
+    kernelPoolSize: 1,
+    kernelPoolLanguages: ["python"],
+  });
+  const { contexts, lab } = kernels;
+  await until(() => contexts.waiting > 0);
+  const limits = lab.engine.containment.enforces.processes ? { processes: 50 } : {};
+  const context = await contexts.create({ language: "python", limits });
+  expect(context.isForked).toBe(true);
+  const groups =
+    "print(sorted(set(line.split('/')[-1].strip() for line in open('/proc/self/cgroup') if 'run-' in line)))";
+  const [own, its] = [await prints(context, groups), await prints(await contexts.copy(context), groups)];
+  if (lab.engine.containment.kind === "cgroup")
+    expect([own, its].every((each) => /^\['run-\d+'\]$/m.test(each))).toBe(true);
+  if (lab.engine.containment.kind === "cgroup") expect(its).not.toBe(own);
+});
+
 test("copies leave no process, descriptor or file", async () => {
   await using lab = await openPython();
   const { contexts, context } = lab;
