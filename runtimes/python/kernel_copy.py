@@ -22,6 +22,8 @@ import warnings
 CONTROL = 3
 # Two of each context: ipykernel's own, that of its heartbeat, and that of zero-copy messages once there was one.
 _THREADS_OF_CONTEXT = 2
+# Seconds that ipykernel gets to be through with a request.
+_PATIENCE = 5
 
 
 class _IsCopy(KeyboardInterrupt):
@@ -83,11 +85,18 @@ class Copier:
         if not message:
             self._loop.remove_reader(CONTROL)
             return
+        self._attempt(message.decode().split("\0"), passed, time.monotonic() + _PATIENCE)
+
+    def _attempt(self, request, passed, deadline):
+        if any(map(_is_kernels, asyncio.all_tasks(self._loop))) and time.monotonic() < deadline:
+            # ipykernel is about to be through with its last request.
+            self._loop.call_later(0.002, self._attempt, request, passed, deadline)
+            return
         report = passed[0]
         try:
             obstacle = self._obstacle()
             if obstacle is None:
-                self._fork(message.decode().split("\0"), passed)
+                self._fork(request, passed)
             else:
                 _answer(report, "refused " + json.dumps(obstacle))
         except Exception as error:
@@ -335,8 +344,17 @@ def _fork_orphan():
     return True
 
 
+def _is_kernels(task):
+    """Whether a task is one of ipykernel's own."""
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and any(f"/{name}/" in code.co_filename for name in ("ipykernel", "tornado", "zmq"))
+
+
 def _answer(report, text):
-    os.write(report, (text + "\n").encode())
+    try:
+        os.write(report, (text + "\n").encode())
+    except BrokenPipeError:
+        pass  # Nobody waits for it any more.
 
 
 def _children():

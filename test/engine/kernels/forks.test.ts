@@ -240,7 +240,7 @@ describe("forked kernels", () => {
     expect(forkServerPids()).toHaveLength(1);
   });
 
-  test("end by themselves when their daemon is killed", async () => {
+  test("and copies of them end by themselves when their daemon is killed", async () => {
     await using daemon = await TestDaemon.start({
       withPython: true,
       env: { SANDERLING_KERNEL_POOL_SIZE: "1", SANDERLING_KERNEL_POOL_LANGUAGES: "python" },
@@ -251,6 +251,10 @@ describe("forked kernels", () => {
       const all = children();
       return all.some(isKernel) ? all : undefined;
     });
+    await daemon.post("/execute/ipython", { code: "kept = 1", session_id: "mine" });
+    const copy = (await daemon.post("/jupyter/sessions/mine/fork", {})).body.pid ?? 0;
+    before.push(...children().filter(({ pid }) => !before.some((seen) => seen.pid === pid)));
+    expect(before.map(({ pid }) => pid)).toContain(copy);
     await daemon.stop("SIGKILL");
     await until(() => before.every((seen) => !isSame(seen)));
   });
