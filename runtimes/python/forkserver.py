@@ -7,10 +7,13 @@ its job, stdout, stderr, and the cgroup files it joins through. Descriptor 4 is 
 "ready PATHS" (hexadecimal), "joined ID PID", "refused ID", "exited PID STATUS MAXRSS CPU". When the other side
 of the socket is gone nothing more is forked, and this process ends with the last of those that it has forked.
 
-An interpreter waits on descriptor 3 for the one message with its job and becomes what `python MAIN FILE NAME`
-is: it leaves this file's loop and runs MAIN at the bottom of its stack, so that the interpreter's own end
-(atexit, threads, exit codes) follows. Only modules built into every Python are used here, so that a program
-finds none loaded that it did not ask for.
+MAIN says by ITS_OWN_MASTER whether what is forked outlives this process: then it is orphaned, for the daemon to
+adopt, and this process reports no end of it.
+
+An interpreter waits on descriptor 3 for the one message with its job, which may bring its stdin and what it finds
+as descriptor 3 and so on, and becomes what `python MAIN FILE NAME` is: it leaves this file's loop and runs MAIN at
+the bottom of its stack, so that the interpreter's own end (atexit, threads, exit codes) follows. Only modules built
+into every Python are used here, so that a program finds none loaded that it did not ask for.
 """
 
 import _signal
@@ -61,16 +64,21 @@ def _join(ident, fds):
     os.closerange(_JOBS + 1, os.sysconf("SC_OPEN_MAX"))
 
 
-def _rehearse():
-    """In the child, before there is a program: writes to the shared memory that each program writes to, so that
-    no program waits for the copies (a tenth of what a short one takes)."""
-    with open(_main, "rb") as file:
-        file.read()
-    os.getcwd()
-    scope = {}
-    _runner._execute(b"def f(a):\n    return [a] * 2\nprint\nx = f('a')", "", scope)
-    scope.clear()
-    gc.collect()
+def _fork_orphan():
+    """Returns 0 in a process whose parent has ended, when that is known to be so; None in this one."""
+    gate, opened = os.pipe()
+    between = os.fork()
+    if between > 0:
+        os.waitpid(between, 0)
+        os.close(gate)
+        os.close(opened)
+        return None
+    os.close(opened)
+    if os.fork() > 0:
+        os._exit(0)
+    os.read(gate, 1)
+    os.close(gate)
+    return 0
 
 
 def _wait_for_job():
@@ -78,7 +86,7 @@ def _wait_for_job():
     import _socket
 
     connection = _socket.socket(fileno=_JOBS)
-    _rehearse()
+    _runner.rehearse()
     message, fds = _receive(connection, 1 << 20)
     if not message:
         os._exit(0)
@@ -86,6 +94,10 @@ def _wait_for_job():
         os.dup2(fds[0], 0)
         os.close(fds[0])
     connection.close()
+    # Those that the program finds as 3 and so on: none of them has a lower number by now.
+    for number, fd in enumerate(fds[1:], _JOBS):
+        os.dup2(fd, number)
+        os.close(fd)
     path, shown, cwd, limit, program, removed, *variables = message.split(b"\0")
     # Only what differs is told: whatever a wrapper of the interpreter has added stays as it is.
     for name in variables[: int(removed)]:
@@ -140,7 +152,7 @@ def _serve(modules):
                 is_asked = False
                 poller.unregister(_JOBS)
                 continue
-            pid = os.fork()
+            pid = _fork_orphan() if _runner.ITS_OWN_MASTER else os.fork()
             if pid == 0:
                 # Its descriptor belongs to the program from now on.
                 connection.detach()
@@ -148,6 +160,8 @@ def _serve(modules):
                 return
             for passed in fds:
                 os.close(passed)
+            if pid is None:
+                continue
             watched = os.pidfd_open(pid)
             children[watched] = pid
             poller.register(watched, select.POLLIN)
@@ -246,16 +260,13 @@ def _flush():
 
 _main, *_modules = sys.argv[1:]
 _runner = _load(_main)
-# The types of syntax trees are made at the first use, which takes half a millisecond.
-_runner.show_nothing()
-if _modules:
-    # Programs that import packages of these show what they make.
-    _runner.load_show().load_tables()
+_runner.prepare(_modules)
 _serve(_modules)
 _path, _shown, _program = _wait_for_job()
 _reseed()
 if hasattr(sys, "orig_argv"):
-    sys.orig_argv[:] = [_program, _main, _path, _shown]
+    options = sys.orig_argv[1 : sys.orig_argv.index(__file__)]
+    sys.orig_argv[:] = [_program, *options, _main, _path, _shown]
 _shared = frozenset(map(id, sys.modules.values()))
 try:
     _runner._run(_path, _shown)

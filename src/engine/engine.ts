@@ -24,7 +24,7 @@ import type { KernelRun } from "./kernels/kernel-run.ts";
 import { openContexts } from "./kernels/open-contexts.ts";
 import { IsolatedSessions } from "./isolation/sessions.ts";
 import type { PlacedMount } from "./isolation/spec.ts";
-import { reapOrphans } from "./process/adoption.ts";
+import { adoptOrphans } from "./process/adoption.ts";
 import type { Containment, ContainmentReport } from "./process/containment.ts";
 import { openJournals } from "./process/journal-directory.ts";
 import { openContainment } from "./process/open-containment.ts";
@@ -172,8 +172,7 @@ export class Engine implements AsyncDisposable {
     });
     const containment = openContainment(options.containment);
     this.containment = containment.report;
-    if (containment.report.kind === "process_group" || process.pid === 1)
-      this.#resources.use(reapOrphans(isLivingChild));
+    this.#resources.use(adoptOrphans(isLivingChild));
     this.#resources.use(containment);
     // Made before the runs, so that it is taken down after they have been ended.
     this.background = this.#resources.use(new BackgroundProcesses(options));
@@ -190,6 +189,7 @@ export class Engine implements AsyncDisposable {
     });
     this.contexts = this.#resources.use(
       openContexts(options, {
+        containment,
         runs: this.runs,
         scratch: this.#scratch.path,
         user: this.#user,

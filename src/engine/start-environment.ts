@@ -5,7 +5,7 @@ import type { Environment } from "./environment.ts";
  * process that waits for its program would do nothing.
  */
 const READ_AT_START =
-  /^(PYTHON|NODE_|UV_|ICU_|LD_|LC_|LANG$|LANGUAGE$|TZ$|HOME$|MALLOC_|GLIBC_|OMP_|GOMP_|KMP_|MKL_|OPENBLAS_|BLIS_|NUMEXPR_|NUMPY_|NPY_|PANDAS_|MPL|MATPLOTLIB|XDG_|SSL_|OPENSSL_|VIRTUAL_ENV|CONDA_|IPYTHON|JUPYTER|DENO_|JAVA_|JDK_)/;
+  /^(PYTHON|NODE_|UV_|ICU_|LD_|LC_|LANG$|LANGUAGE$|TZ$|HOME$|MALLOC_|GLIBC_|OMP_|GOMP_|KMP_|MKL_|OPENBLAS_|BLIS_|NUMEXPR_|NUMPY_|NPY_|PANDAS_|MPL|MATPLOTLIB|XDG_|SSL_|OPENSSL_|VIRTUAL_ENV|CONDA_|IPYTHON|JUPYTER|DENO_|JAVA_|JDK_|PYZMQ_|TORNADO_|TRAITLETS_|PYDEVD_|DEBUGPY_|GEVENT_)/;
 
 /** With these an interpreter says or counts something while it starts and loads, which is part of the program's output. */
 const TELLS_OF_START =

@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { EngineOptions } from "../../src/engine/engine.ts";
 import type { KernelContext } from "../../src/engine/kernels/context.ts";
@@ -49,8 +49,25 @@ export function execute(
   return told(context.execute({ code, ...request }));
 }
 
-/** The kernels of this test: its child processes. */
+/** The kernels of this test: its child processes without what kernels are forked from. */
 export function kernelPids(): number[] {
+  const forkServers = forkServerPids();
+  return childPids().filter((pid) => !forkServers.includes(pid));
+}
+
+/** What kernels are forked from: of one thread, where kernels have many. */
+export function forkServerPids(): number[] {
+  return childPids().filter((pid) => {
+    try {
+      const isServer = readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("/forkserver.py\0");
+      return isServer && readdirSync(`/proc/${pid}/task`).length === 1;
+    } catch {
+      return false; // It has just ended.
+    }
+  });
+}
+
+function childPids(): number[] {
   return listProcesses()
     .filter(({ parent, state }) => parent === process.pid && state !== "Z")
     .map(({ pid }) => pid);

@@ -1,5 +1,6 @@
 import { EngineError } from "../error.ts";
 import type { RunEnd, RunUsage } from "../run.ts";
+import { Errand } from "./errand.ts";
 import type { Kernel } from "./kernel.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import { KernelRun, type ExecuteRequest, type KernelRunOptions } from "./kernel-run.ts";
@@ -31,10 +32,11 @@ export interface ContextOptions {
 export class KernelContext implements AsyncDisposable {
   readonly id: string;
   readonly language: string;
+  readonly kind: KernelKind;
   readonly cwd: string;
   readonly createdAt = new Date();
   readonly #options: ContextOptions;
-  readonly #queue: Queue<KernelRun>;
+  readonly #queue: Queue<KernelRun | Errand>;
   /** Aborted when the context is deleted. */
   readonly #life = new AbortController();
   #state: ContextState = "starting";
@@ -54,6 +56,7 @@ export class KernelContext implements AsyncDisposable {
   constructor(options: ContextOptions) {
     this.#options = options;
     this.id = options.id;
+    this.kind = options.kind;
     this.language = options.kind.language;
     this.cwd = options.cwd;
     this.#queue = new Queue(options.queueLength);
@@ -63,7 +66,7 @@ export class KernelContext implements AsyncDisposable {
     return this.#state;
   }
 
-  /** Runs that wait for their turn. */
+  /** Runs, and copies, that wait for their turn. */
   get queued(): number {
     return this.#queue.length;
   }
@@ -86,6 +89,11 @@ export class KernelContext implements AsyncDisposable {
   /** Of the kernel; undefined when there is none just now. */
   get pid(): number | undefined {
     return this.#state === "dead" ? undefined : this.#kernel?.pid;
+  }
+
+  /** Whether the kernel was forked from a process that had loaded what it needs; undefined when there is none. */
+  get isForked(): boolean | undefined {
+    return this.#kernel?.process.isWarm;
   }
 
   /** Of the kernel since its start. */
@@ -125,6 +133,25 @@ export class KernelContext implements AsyncDisposable {
   }
 
   /**
+   * Does something in the kernel that is no run, when its turn comes.
+   * @param signal Aborted when it is no longer wanted; what has begun goes on.
+   * @throws EngineError `busy` when too many wait, `gone` when the kernel has died by then; as `act`.
+   */
+  async perform<T>(act: (kernel: Kernel) => Promise<T>, signal: AbortSignal): Promise<T> {
+    this.#refuseMore("copy");
+    const result: T[] = [];
+    const errand = new Errand(async (kernel) => void result.push(await act(kernel)));
+    this.#queue.push(errand);
+    const cancel = () =>
+      this.#queue.remove(errand) && errand.lose("It was no longer wanted before its turn came");
+    if (signal.aborted) cancel();
+    else signal.addEventListener("abort", cancel, { once: true });
+    void this.#work();
+    await errand.done.finally(() => signal.removeEventListener("abort", cancel));
+    return result[0] as T; // It is there when the errand is done.
+  }
+
+  /**
    * Interrupts the run under way; when the kernel is not idle after the grace it is restarted.
    * @throws EngineError `gone` when the kernel has died, also of the interrupt.
    */
@@ -143,7 +170,8 @@ export class KernelContext implements AsyncDisposable {
   /** Takes no new runs; what runs or waits ends by itself, or is cancelled when it is late. */
   async drain(late: AbortSignal): Promise<void> {
     this.#isDraining = true;
-    const runs = [...(this.#turn ? [this.#turn.run] : []), ...this.#queue.items];
+    const waiting = this.#queue.items.filter((item) => item instanceof KernelRun);
+    const runs = [...(this.#turn ? [this.#turn.run] : []), ...waiting];
     const cancelAll = () => runs.forEach((run) => void run.cancel("shutdown"));
     if (late.aborted) cancelAll();
     else late.addEventListener("abort", cancelAll, { once: true });
@@ -159,16 +187,21 @@ export class KernelContext implements AsyncDisposable {
     await kernel?.[Symbol.asyncDispose]();
   }
 
-  #enqueue(request: ExecuteRequest): KernelRun {
-    if (this.#death) throw this.#gone("execute code in");
+  #refuseMore(what: string): void {
+    if (this.#death) throw this.#gone(what);
     if (this.#isDraining)
       throw new EngineError("unavailable", "Cannot start a run: the daemon is shutting down");
     const waits = this.#state !== "idle" || this.#queue.length > 0;
-    if (waits && this.#queue.isFull)
-      throw new EngineError(
-        "busy",
-        `Cannot execute code in context ${this.id}: ${this.#queue.length} runs wait already, which is the limit`,
-      );
+    if (!waits || !this.#queue.isFull) return;
+    const { length } = this.#queue;
+    throw new EngineError(
+      "busy",
+      `Cannot ${what} context ${this.id}: ${length} runs wait already, which is the limit`,
+    );
+  }
+
+  #enqueue(request: ExecuteRequest): KernelRun {
+    this.#refuseMore("execute code in");
     const run = new KernelRun(this, request, this.#options.run);
     this.#queue.push(run);
     this.#options.onRun(run);
@@ -180,14 +213,19 @@ export class KernelContext implements AsyncDisposable {
 
   async #work(): Promise<void> {
     while (this.#state === "idle" && this.#kernel) {
-      const run = this.#queue.shift();
-      if (run === undefined) return;
+      const next = this.#queue.shift();
+      if (next === undefined) return;
       this.#state = "busy";
-      this.#executions++;
+      if (next instanceof KernelRun) this.#executions++;
       this.#touch();
-      await this.#execute(this.#kernel, run);
+      await (next instanceof Errand ? this.#perform(this.#kernel, next) : this.#execute(this.#kernel, next));
       this.#touch();
     }
+  }
+
+  async #perform(kernel: Kernel, errand: Errand): Promise<void> {
+    await errand.perform(kernel);
+    if (this.#state === "busy" && this.#kernel === kernel) this.#state = "idle";
   }
 
   async #execute(kernel: Kernel, run: KernelRun): Promise<void> {
@@ -250,7 +288,10 @@ export class KernelContext implements AsyncDisposable {
   }
 
   #loseQueue(message: string): void {
-    for (const run of this.#queue.clear()) run.finish({ cause: "lost", message });
+    for (const item of this.#queue.clear()) {
+      if (item instanceof Errand) item.lose(message);
+      else item.finish({ cause: "lost", message });
+    }
   }
 
   #touch(): void {

@@ -2,6 +2,7 @@ import { layerEnvironment, type Environment } from "../environment.ts";
 import { EngineError } from "../error.ts";
 import type { RunLimits } from "../process/containment.ts";
 import { KernelContext } from "./context.ts";
+import type { Kernel } from "./kernel.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import type { KernelRun, KernelRunOptions } from "./kernel-run.ts";
 import type { KernelSpec } from "./kernelspecs.ts";
@@ -26,8 +27,11 @@ export interface ContextsOptions {
   readonly environment: () => Environment;
   /** Told of every run that a context has taken on. */
   readonly onRun: (run: KernelRun) => void;
-  /** Ended with the contexts. */
+  /** Makes a copy of a kernel that does nothing just now. @throws EngineError as `copyKernel`. */
+  readonly copyKernel: (original: Kernel, place: KernelPlace, signal: AbortSignal) => Promise<Kernel>;
+  /** Ended with the contexts, as is what kernels are forked from. */
   readonly pool: KernelPool;
+  readonly forks: AsyncDisposable | undefined;
 }
 
 export interface ContextRequest {
@@ -45,6 +49,8 @@ export class KernelContexts implements AsyncDisposable {
   readonly #contexts = new Map<string, KernelContext>();
   readonly #defaults = new Map<string, Promise<KernelContext>>();
   readonly #expiries = new Map<string, Timer>();
+  /** Where the kernels of each are. */
+  readonly #places = new WeakMap<KernelContext, KernelPlace>();
   #isClosing = false;
 
   constructor(options: ContextsOptions) {
@@ -68,9 +74,46 @@ export class KernelContexts implements AsyncDisposable {
       env: layerEnvironment(this.#options.environment(), request.env),
       limits: request.limits ?? {},
     };
-    const id = request.id ?? `ctx_${Bun.randomUUIDv7().replaceAll("-", "")}`;
+    const { pool } = this.#options;
+    return this.#open(request.id ?? newContextId(), kind, place, (signal) =>
+      pool.acquire(kind, place, signal),
+    );
+  }
+
+  /**
+   * Makes a context that is a copy of another, with all its variables, when that one has done what it was asked
+   * before. From then on the two have nothing to do with each other.
+   * @throws EngineError `unsupported` for a language whose kernels cannot be copied, `conflict` with what of the
+   * context's code cannot, such as its threads, `busy` when there are too many contexts or too many runs wait,
+   * `gone`, `unavailable`.
+   */
+  async copy(original: KernelContext): Promise<KernelContext> {
+    const { kind } = original;
+    const place = this.#places.get(original);
+    if (kind.copiesItself !== true || place === undefined)
+      throw new EngineError(
+        "unsupported",
+        `Cannot copy context ${original.id}: only Python contexts of the sandbox's own environment can be copied`,
+      );
+    const { pool, copyKernel } = this.#options;
+    let isCopied = false;
+    const acquire = (signal: AbortSignal) => {
+      // What is restarted later is a fresh kernel.
+      if (isCopied) return pool.acquire(kind, place, signal);
+      isCopied = true;
+      return original.perform((kernel) => copyKernel(kernel, place, signal), signal);
+    };
+    return this.#open(newContextId(), kind, place, acquire);
+  }
+
+  async #open(
+    id: string,
+    kind: KernelKind,
+    place: KernelPlace,
+    acquire: (signal: AbortSignal) => Promise<Kernel>,
+  ): Promise<KernelContext> {
     this.#admit(id);
-    const context = this.#make(id, kind, place);
+    const context = this.#make(id, kind, place, acquire);
     this.#contexts.set(id, context);
     try {
       await context.open();
@@ -133,7 +176,8 @@ export class KernelContexts implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true;
     await Promise.all([...this.#contexts.keys()].map((id) => this.delete(id)));
-    await this.#options.pool[Symbol.asyncDispose]();
+    const { pool, forks } = this.#options;
+    await Promise.all([pool[Symbol.asyncDispose](), forks?.[Symbol.asyncDispose]()]);
   }
 
   #admit(id: string): void {
@@ -149,18 +193,24 @@ export class KernelContexts implements AsyncDisposable {
       );
   }
 
-  #make(id: string, kind: KernelKind, place: KernelPlace): KernelContext {
+  #make(
+    id: string,
+    kind: KernelKind,
+    place: KernelPlace,
+    acquire: (signal: AbortSignal) => Promise<Kernel>,
+  ): KernelContext {
     const context: KernelContext = new KernelContext({
       id,
       kind,
       cwd: place.cwd,
-      acquire: (signal) => this.#options.pool.acquire(kind, place, signal),
+      acquire,
       run: { ...this.#options.run, outputBytes: place.limits.outputBytes },
       queueLength: this.#options.queueLength,
       interruptGraceMs: this.#options.interruptGraceMs,
       onActivity: () => this.#expireLater(context),
       onRun: this.#options.onRun,
     });
+    this.#places.set(context, place);
     return context;
   }
 
@@ -182,4 +232,8 @@ export class KernelContexts implements AsyncDisposable {
     clearTimeout(this.#expiries.get(id));
     this.#expiries.delete(id);
   }
+}
+
+function newContextId(): string {
+  return `ctx_${Bun.randomUUIDv7().replaceAll("-", "")}`;
 }

@@ -14,6 +14,10 @@ export interface KernelKind {
   readonly forwardsOutput: boolean;
   /** Makes of the user's code what the kernel takes, every line in its place. */
   readonly translate?: ((code: string) => Promise<string>) | undefined;
+  /** What starts a fork server that kernels of this kind come from; absent: each is started. */
+  readonly forkServer?: readonly [string, ...string[]] | undefined;
+  /** Whether its kernels make copies of themselves when they are asked to on descriptor 3 (kernel_copy.py). */
+  readonly copiesItself?: boolean | undefined;
   /** Code for a fresh kernel before anybody uses it. */
   readonly warmUp?: string | undefined;
   /**

@@ -105,15 +105,25 @@ function foreign(spec: KernelSpec): Found {
 }
 
 /** ipykernel, started by a file of ours that adds what rich output needs. */
-function findPython({ installed, runtime, programs }: Machine): Found | undefined {
+function findPython({ installed, runtime, programs, prefix }: Machine): Found | undefined {
   const spec = installed.get("python3");
   if (spec === undefined) return undefined;
   const [program, ...options] = spec.argv;
   const at = options.findIndex((word, index) => word === "-m" && options[index + 1] === "ipykernel_launcher");
   const common = { transport: "ipc", forwardsOutput: true, place: placePython } as const;
   if (at < 0) return { ...common, spec };
-  const launcher = [...options.slice(0, at), runtime("python/kernel.py"), ...options.slice(at + 2)];
-  return { ...common, spec: { ...spec, argv: [programs.python ?? program, ...launcher] } };
+  const [before, after] = [options.slice(0, at), options.slice(at + 2)];
+  const file = runtime("python/kernel.py");
+  const found = {
+    ...common,
+    spec: { ...spec, argv: [programs.python ?? program, ...before, file, ...after] },
+  } as const;
+  // Of an interpreter of the user's own it is not known what it loads, and whether that survives a fork.
+  const isOwn = programs.python === undefined && program.startsWith(join(prefix, "bin/"));
+  const isPlain = Bun.deepEquals(after, ["-f", "{connection_file}"]);
+  if (!isOwn || !isPlain) return found;
+  const forkServer = [program, ...before, runtime("python/forkserver.py"), file] as const;
+  return { ...found, forkServer, copiesItself: true };
 }
 
 function findBash({ which, runtime }: Machine): Found | undefined {

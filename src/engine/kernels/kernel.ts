@@ -6,7 +6,8 @@ import type { ProcessRun } from "../process/process-run.ts";
 import type { RunOutcome, RunUsage } from "../run.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import { KernelRequest, type RequestListener } from "./kernel-request.ts";
-import { removeKernelFiles, type Launched } from "./launch.ts";
+import type { KernelControl } from "./kernel-control.ts";
+import { discardLaunched, type Launched } from "./launch.ts";
 
 /** Requests whose late output is still told to them, such as what a thread prints after its cell has ended. */
 const REMEMBERED_REQUESTS = 32;
@@ -47,6 +48,11 @@ export class Kernel implements AsyncDisposable {
     this.#requests = requests;
     this.#lastUsage = launched.process.usage;
     this.died = this.#watch();
+  }
+
+  /** Makes copies of it; undefined where that is not possible. */
+  get control(): KernelControl | undefined {
+    return this.#launched.control;
   }
 
   /** How the process ended; undefined while it lives. */
@@ -170,7 +176,7 @@ export class Kernel implements AsyncDisposable {
     await Promise.race([this.#client.closed, late.promise]);
     clearTimeout(timer);
     this.#client[Symbol.dispose]();
-    await removeKernelFiles(this.#launched.directory);
+    await discardLaunched(this.#launched);
     const lost = this.#uselessness;
     this.#death = lost === undefined ? outcome : { ...outcome, end: { cause: "lost", message: lost } };
     return this.#death;

@@ -5,10 +5,13 @@ import type { Environment } from "../environment.ts";
 import type { ConnectionInfo } from "../jupyter/client.ts";
 import type { RunLimits } from "../process/containment.ts";
 import { RUN_ID_VARIABLE } from "../process/process-group.ts";
-import type { ProcessRun } from "../process/process-run.ts";
+import type { PreparedChild, ProcessRun } from "../process/process-run.ts";
 import type { RunId } from "../run.ts";
 import type { RunTable } from "../runs.ts";
 import type { RunUser } from "../user.ts";
+import { KernelControl } from "./kernel-control.ts";
+import type { KernelForks } from "./kernel-forks.ts";
+import type { KernelKind } from "./kernel-kind.ts";
 import { kernelCommand, type KernelSpec } from "./kernelspecs.ts";
 import { freePorts } from "./ports.ts";
 
@@ -25,6 +28,8 @@ export interface LaunchContext {
   /** A directory of the engine's own, open to pass through. */
   readonly scratch: string;
   readonly user: RunUser | undefined;
+  /** Where kernels come from that need not be started; absent: none does. */
+  readonly forks?: KernelForks | undefined;
 }
 
 /** A kernel process, and how to reach it. */
@@ -33,7 +38,17 @@ export interface Launched {
   readonly connection: ConnectionInfo;
   /** Holds the connection file and the sockets; removed by whoever ends the process. */
   readonly directory: string;
+  /** Asks the kernel for copies, where it makes such; closed by whoever ends the process. */
+  readonly control: KernelControl | undefined;
 }
+
+/** Where the process of a kernel comes from that is not started. */
+export type KernelSource = (
+  id: RunId,
+  connectionFile: string,
+  env: Environment,
+  control: KernelControl | undefined,
+) => Promise<PreparedChild | undefined>;
 
 /** The kernel takes at most 108 bytes as the path of a Unix socket, its end included (unix(7)). */
 const LONGEST_SOCKET_PATH = 107;
@@ -44,36 +59,42 @@ const SOCKET_PREFIX = "s";
  * @throws EngineError `unsupported` for a limit that cannot be enforced, `unavailable` while shutting down.
  */
 export async function launchKernel(
-  spec: KernelSpec,
-  wanted: "ipc" | "tcp",
+  kind: KernelKind,
   place: KernelPlace,
-  { runs, scratch, user }: LaunchContext,
+  { runs, scratch, user, forks }: LaunchContext,
+  source: KernelSource = async (_, file, env) => forks?.take(kind, file, env, place),
 ): Promise<Launched> {
+  const { spec } = kind;
+  const control = kind.copiesItself === true ? KernelControl.open() : undefined;
+  const descriptors = control ? [control.theirs] : [];
   // Short, because the paths of sockets are.
   const directory = join(scratch, `k${crypto.randomUUID().slice(0, 13)}`);
   try {
     await mkdir(directory, { mode: 0o700 });
-    const connection = describeConnection(spec, wanted, directory);
+    const connection = describeConnection(spec, kind.transport, directory);
     const file = join(directory, "connection.json");
     await writeFile(file, JSON.stringify(connection), { mode: 0o600, flag: "wx" });
     if (user) for (const path of [directory, file]) lchownSync(path, user.uid, user.gid);
-    const process = await runs.startService((id) =>
-      Promise.resolve({
-        ...place,
-        argv: kernelCommand(spec, file),
-        env: kernelEnvironment(id, place.env, spec.env),
-        user,
-      }),
-    );
-    return { process, connection, directory };
+    const process = await runs.startService(async (id) => {
+      const env = kernelEnvironment(id, place.env, spec.env);
+      const prepared = await source(id, file, env, control);
+      return { ...place, argv: kernelCommand(spec, file), env, user, descriptors, prepared };
+    });
+    return { process, connection, directory, control };
   } catch (error) {
-    await removeKernelFiles(directory);
+    await discardLaunched({ directory, control });
     throw error;
+  } finally {
+    control?.passed();
   }
 }
 
-/** Removes what `launchKernel` wrote, and the sockets. */
-export async function removeKernelFiles(directory: string): Promise<void> {
+/** Closes and removes what `launchKernel` made beside the process. */
+export async function discardLaunched({
+  directory,
+  control,
+}: Pick<Launched, "directory" | "control">): Promise<void> {
+  control?.[Symbol.dispose]();
   await rm(directory, { recursive: true, force: true });
 }
 

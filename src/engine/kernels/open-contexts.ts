@@ -1,7 +1,10 @@
 import { join } from "node:path";
 import type { Environment } from "../environment.ts";
+import type { Containment } from "../process/containment.ts";
 import type { JournalOptions } from "../process/journal.ts";
 import { KernelContexts } from "./contexts.ts";
+import { copyKernel } from "./copy-kernel.ts";
+import { KernelForks } from "./kernel-forks.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import { findKind, listKernels, type KernelSearch } from "./kernel-languages.ts";
 import type { KernelRun } from "./kernel-run.ts";
@@ -32,7 +35,8 @@ export interface KernelSettings {
   readonly kernelPoolLanguages: readonly string[];
 }
 
-export interface ContextsPlace extends LaunchContext {
+export interface ContextsPlace extends Omit<LaunchContext, "forks"> {
+  readonly containment: Containment;
   readonly journal: JournalOptions;
   /** The prefix of the product's own Python. */
   readonly prefix: string;
@@ -52,8 +56,14 @@ const RICH_FACTOR = 8;
 /** Contexts that are made as the owner's settings say. */
 export function openContexts(settings: KernelSettings, place: ContextsPlace): KernelContexts {
   const { maxDisplayBytes } = settings;
+  const waits = () => ({ cwd: place.directory(undefined), env: place.environment(), limits: {} });
+  const forks =
+    settings.kernelPoolSize === 0
+      ? undefined
+      : new KernelForks({ ...place, spareBytes: settings.kernelPoolSpareBytes, place: waits });
   const start = {
     ...place,
+    forks,
     startTimeoutMs: settings.kernelStartTimeoutMs,
     messageBytes: MESSAGE_FACTOR * maxDisplayBytes,
   };
@@ -62,7 +72,8 @@ export function openContexts(settings: KernelSettings, place: ContextsPlace): Ke
     size: settings.kernelPoolSize,
     spareBytes: settings.kernelPoolSpareBytes,
     start: (kind, where, signal) => startKernel(kind, where, start, signal),
-    place: () => ({ cwd: place.directory(undefined), env: place.environment(), limits: {} }),
+    place: waits,
+    forks,
     isBusy: () => place.runs.isStarting,
     availableMemory,
   });
@@ -86,6 +97,8 @@ export function openContexts(settings: KernelSettings, place: ContextsPlace): Ke
     kindOf,
     list: () => listKernels(search()),
     pool,
+    forks,
+    copyKernel: (original, where, signal) => copyKernel(original, where, start, signal),
   });
 }
 

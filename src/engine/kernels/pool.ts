@@ -10,6 +10,15 @@ export interface PoolOptions {
   /** Memory that must be left, in bytes; with less none wait. */
   readonly spareBytes: number;
   readonly start: (kind: KernelKind, place: KernelPlace, signal: AbortSignal) => Promise<Kernel>;
+  /** What kernels may be forked from. */
+  readonly forks?:
+    | {
+        /** Settles when it can be said whether one is forked. */
+        ready(kind: KernelKind): Promise<void>;
+        /** Lets go of its memory. */
+        release(): void;
+      }
+    | undefined;
   /** Where a kernel waits until it is known where it is to work. */
   readonly place: () => KernelPlace;
   /** Whether somebody waits for the start of something just now. */
@@ -127,6 +136,7 @@ export class KernelPool implements AsyncDisposable {
   async #add(shelf: Shelf): Promise<void> {
     shelf.starting++;
     try {
+      await this.#options.forks?.ready(shelf.kind);
       const place = this.#options.place();
       const kernel = await this.#options.start(shelf.kind, place, this.#life.signal);
       shelf.waiting.push({ kernel, env: place.env });
@@ -146,7 +156,9 @@ export class KernelPool implements AsyncDisposable {
   }
 
   #shrink(): void {
-    if (this.waiting.length > 0 && this.#isShort()) void this.#empty();
+    if (!this.#isShort()) return;
+    this.#options.forks?.release();
+    if (this.waiting.length > 0) void this.#empty();
   }
 
   async #empty(): Promise<void> {

@@ -8,8 +8,8 @@ import { hearKernel, Kernel } from "./kernel.ts";
 import type { KernelKind } from "./kernel-kind.ts";
 import { KernelRequest } from "./kernel-request.ts";
 import {
+  discardLaunched,
   launchKernel,
-  removeKernelFiles,
   type KernelPlace,
   type LaunchContext,
   type Launched,
@@ -28,6 +28,9 @@ const GREET_AGAIN_AFTER_MS = 100;
 const ATTEMPTS = 3;
 const LAST_WORDS_BYTES = 2000;
 
+/** One that is started by itself may do better than one that was forked. */
+class ForkFailed extends Error {}
+
 /** Somebody else took a port in the moment in which nobody held it; with others it goes well. */
 class PortTaken extends Error {}
 
@@ -41,10 +44,17 @@ export async function startKernel(
   context: StartContext,
   signal: AbortSignal,
 ): Promise<Kernel> {
+  let { forks } = context;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await tryStart(kind, place, context, signal);
+      return await tryStart(kind, place, { ...context, forks }, signal);
     } catch (error) {
+      if (error instanceof ForkFailed) {
+        context.onNotice("cannot fork a kernel; one is started", { cause: String(error.cause) });
+        forks?.release();
+        forks = undefined;
+        continue;
+      }
       if (!(error instanceof PortTaken)) throw error;
       if (attempt === ATTEMPTS) throw error.cause;
     }
@@ -57,7 +67,19 @@ async function tryStart(
   context: StartContext,
   signal: AbortSignal,
 ): Promise<Kernel> {
-  const launched = await launchKernel(kind.spec, kind.transport, place, context);
+  return awaitKernel(kind, await launchKernel(kind, place, context), context, signal);
+}
+
+/**
+ * Waits until a kernel that has been launched answers.
+ * @throws EngineError `unavailable` when it does not; it has been ended then.
+ */
+export async function awaitKernel(
+  kind: KernelKind,
+  launched: Launched,
+  context: StartContext,
+  signal: AbortSignal,
+): Promise<Kernel> {
   const { promise: ended, reject: giveUp } = Promise.withResolvers<never>();
   const starting = new AbortController();
   const stop = (reason: Error) => {
@@ -74,7 +96,8 @@ async function tryStart(
   try {
     return await Promise.race([ended, meet(kind, launched, context, starting.signal)]);
   } catch (cause) {
-    throw await explain(kind, launched, cause);
+    const error = await explain(kind, launched, cause);
+    throw launched.process.isWarm && !signal.aborted ? new ForkFailed("", { cause: error }) : error;
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", cancel);
@@ -142,11 +165,12 @@ async function greet(
   }
 }
 
-async function explain(kind: KernelKind, { process, connection, directory }: Launched, cause: unknown) {
+async function explain(kind: KernelKind, launched: Launched, cause: unknown) {
+  const { process, connection } = launched;
   await process.cancel("requested");
   const said = await lastWords(process);
   await process.destroy();
-  await removeKernelFiles(directory);
+  await discardLaunched(launched);
   const isStranger = cause instanceof ZmtpError || cause instanceof MessageError;
   const isTaken = isStranger || /address (is )?already in use|EADDRINUSE/i.test(said);
   const error = cause instanceof EngineError ? cause : startFailure(kind, said, cause);

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, watch, writeFileSync, writeSync, type FSWatcher } from "node:fs";
-import { rmdir } from "node:fs/promises";
+import { rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../error.ts";
 import type { RunId, RunUsage } from "../run.ts";
@@ -80,6 +80,11 @@ export class CgroupEnclosure implements Enclosure {
     return this.#slot.map(({ version, directory }) =>
       openSync(join(directory, version === 1 ? "tasks" : "cgroup.procs"), "r+"),
     );
+  }
+
+  async bring(pid: number): Promise<void> {
+    const files = this.#slot.map(({ directory }) => join(directory, "cgroup.procs"));
+    await Promise.all(files.map((file) => writeFile(file, String(pid))));
   }
 
   entered(): void {

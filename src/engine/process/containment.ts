@@ -35,6 +35,15 @@ export interface Containment extends AsyncDisposable {
   open(id: RunId, limits: RunLimits): Enclosure;
 }
 
+/** Whether these limits can be given to an enclosure that was opened without: it has none of processors. */
+export function canLimitLater(
+  { enforces }: ContainmentReport,
+  { cpus, memoryBytes, processes }: RunLimits,
+): boolean {
+  if (cpus !== undefined || (memoryBytes !== undefined && !enforces.memory)) return false;
+  return processes === undefined || enforces.processes;
+}
+
 export type Start = (place: Pick<SpawnSpec, "cgroup" | "gate">) => Child;
 
 /** Everything that one run starts, also what calls setsid or forks twice. */
@@ -51,7 +60,9 @@ export interface Enclosure {
    * The caller closes them.
    */
   entrances(): number[];
-  /** Told which process has come in through the entrances. */
+  /** Instead of the entrances, for a process that must not have them: moves it, which takes some 10 ms. */
+  bring(pid: number): Promise<void>;
+  /** Told which process has come in through the entrances, or was brought. */
   entered(pid: number): void;
   /**
    * Gives an enclosure that was opened ahead to a run.

@@ -1,5 +1,6 @@
-import { closeSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { newRunId } from "../run.ts";
+import { adopt } from "./adoption.ts";
 import type { Containment, Enclosure } from "./containment.ts";
 import {
   createInputPipe,
@@ -10,7 +11,7 @@ import {
 } from "./libc.ts";
 import { PipeReader } from "./pipe-reader.ts";
 import type { PreparedChild, ProcessRun, ProcessRunSpec } from "./process-run.ts";
-import { signalName, SpawnFailure, type Child, type ChildExit } from "./spawn.ts";
+import { exitOf, SpawnFailure, type Child, type ChildExit } from "./spawn.ts";
 import { encodeJob, type Job, type WaitingChild } from "./waiting-child.ts";
 
 /** Loading what programs will import may take seconds on a busy machine. */
@@ -19,11 +20,13 @@ const READY_DEADLINE_MS = 60_000;
 /**
  * A process that forks others before they are needed (runtimes/python/forkserver.py has the other side and the
  * words of the protocol). It is started, contained and ended like any run; what it forks is enclosed one by
- * one, as if the daemon had started it.
+ * one, as if the daemon had started it. Its children are its own, and it tells how they end; or they are the
+ * daemon's and outlive it, which takes a second fork each.
  */
 export class ForkServer implements AsyncDisposable {
   readonly #run: ProcessRun;
   readonly #containment: Containment;
+  readonly #children: ForkServerOptions["children"];
   readonly #socket: number;
   readonly #reports: PipeReader;
   readonly #ready = Promise.withResolvers<string | undefined>();
@@ -35,28 +38,30 @@ export class ForkServer implements AsyncDisposable {
   #serial = 0;
   #isRetired = false;
 
-  private constructor(run: ProcessRun, containment: Containment, socket: number, reports: number) {
+  private constructor(
+    run: ProcessRun,
+    { containment, children }: ForkServerOptions,
+    socket: number,
+    reports: number,
+  ) {
     this.#run = run;
     this.#containment = containment;
+    this.#children = children;
     this.#socket = socket;
     this.#reports = new PipeReader(reports, (bytes) => this.#receive(bytes));
     void run.outcome.then(() => this.#ended());
   }
 
   /**
-   * @param start Starts its program with these as descriptors 3 and 4.
    * @returns When it has loaded what it loads; undefined when it ended before that.
    */
-  static async start(
-    containment: Containment,
-    start: (descriptors: readonly number[]) => Promise<ProcessRun>,
-  ): Promise<ForkServer | undefined> {
+  static async start(options: ForkServerOptions): Promise<ForkServer | undefined> {
     const [own, its] = createSocketPair();
     // Read without blocking: a blocking read would keep one of the runtime's few threads for as long as it waits.
     const reports = createOutputPipe();
     try {
-      const run = await start([its, reports.writeFd]);
-      const server = new ForkServer(run, containment, own, reports.readFd);
+      const run = await options.start([its, reports.writeFd]);
+      const server = new ForkServer(run, options, own, reports.readFd);
       const timer = setTimeout(() => void run.cancel("requested"), READY_DEADLINE_MS);
       const facts = await server.#ready.promise.finally(() => clearTimeout(timer));
       if (facts !== undefined) return Object.assign(server, { facts });
@@ -148,12 +153,13 @@ export class ForkServer implements AsyncDisposable {
   #joined(id: string, pid: number): void {
     const fork = this.#forking.get(id);
     if (!fork) return;
-    this.#living.set(pid, fork.exited);
+    if (this.#children === "own") this.#living.set(pid, fork.exited);
+    else void (adopt(pid) ?? Promise.resolve("lost" as const)).then(fork.exited);
     fork.joined(pid);
   }
 
   #exited([pid = 0, status = 0, maxRssKib = 0, cpuSeconds = 0]: readonly number[]): void {
-    this.#living.get(pid)?.({ ...decodeStatus(status), maxRssBytes: maxRssKib * 1024, cpuSeconds });
+    this.#living.get(pid)?.(exitOf({ status, maxRssBytes: maxRssKib * 1024, cpuSeconds }));
     this.#living.delete(pid);
   }
 
@@ -164,6 +170,14 @@ export class ForkServer implements AsyncDisposable {
     for (const exited of this.#living.values()) exited("lost");
     this.#living.clear();
   }
+}
+
+export interface ForkServerOptions {
+  readonly containment: Containment;
+  /** Whose children they are that it forks; its program must do so. */
+  readonly children: "own" | "adopted";
+  /** Starts its program with these as descriptors 3 and 4. */
+  readonly start: (descriptors: readonly number[]) => Promise<ProcessRun>;
 }
 
 interface PendingFork {
@@ -206,12 +220,13 @@ class ForkedChild implements WaitingChild {
     void this.exited.then(() => this.enclosure.release());
   }
 
-  #begin({ stdin }: ProcessRunSpec, job: Job): Child {
+  #begin({ stdin, descriptors = [] }: ProcessRunSpec, job: Job): Child {
     this.#isTaken = true;
-    const input = openInput(stdin);
+    // What is passed first becomes stdin.
+    const input = descriptors.length > 0 ? (openInput(stdin) ?? openNull()) : openInput(stdin);
     const message = encodeJob(job);
     const passed = input === undefined ? [] : [input.readFd];
-    const isSent = sendWithDescriptors(this.descriptors.job, message, passed);
+    const isSent = sendWithDescriptors(this.descriptors.job, message, [...passed, ...descriptors]);
     for (const fd of [this.descriptors.job, ...passed]) closeSync(fd);
     const { stdout, stderr } = this.descriptors;
     if (!isSent) {
@@ -231,15 +246,11 @@ class ForkedChild implements WaitingChild {
   }
 }
 
+function openNull(): { readFd: number; writeFd?: number } {
+  return { readFd: openSync("/dev/null", "r") };
+}
+
 function openInput(stdin: ProcessRunSpec["stdin"]): { readFd: number; writeFd?: number } | undefined {
   if (stdin === undefined) return undefined;
   return "open" in stdin ? createInputPipe() : { readFd: createMemoryFile(stdin) };
-}
-
-/** What waitpid(2) gives. */
-function decodeStatus(status: number): Pick<ChildExit, "code" | "signal"> {
-  const signal = status & 0x7f;
-  return signal === 0
-    ? { code: (status >> 8) & 0xff, signal: null }
-    : { code: null, signal: signalName(signal) };
 }

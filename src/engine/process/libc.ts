@@ -36,6 +36,7 @@ const PR_SET_CHILD_SUBREAPER = 36;
 /** As `ls -l /proc/PID/fd` shows it. */
 const STDIN_NAME = new TextEncoder().encode("stdin\0");
 const WNOHANG = 1;
+const RUSAGE_LONGS = 18;
 const AF_UNIX = 1;
 const SOCK_SEQPACKET = 5;
 const SOL_SOCKET = 1;
@@ -62,7 +63,7 @@ const SYMBOLS = {
   getpagesize: { args: [], returns: "i32" },
   socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   sendmsg: { args: ["i32", "ptr", "i32"], returns: "i64" },
-  waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
+  wait4: { args: ["i32", "ptr", "i32", "ptr"], returns: "i32" },
   inotify_init1: { args: ["i32"], returns: "i32" },
   inotify_add_watch: { args: ["i32", "ptr", "u32"], returns: "i32" },
   inotify_rm_watch: { args: ["i32", "i32"], returns: "i32" },
@@ -269,7 +270,7 @@ export function setUtf8Editing(fd: number): void {
 }
 
 /** Makes orphans of the daemon's children its own children, or again those of process 1. */
-export function adoptOrphans(adopts: boolean): boolean {
+export function becomeSubreaper(adopts: boolean): boolean {
   return libc().prctl(PR_SET_CHILD_SUBREAPER, adopts ? 1n : 0n, 0n, 0n, 0n) === 0;
 }
 
@@ -325,9 +326,26 @@ export function removeInotifyWatch(fd: number, watch: number): void {
   libc().inotify_rm_watch(fd, watch);
 }
 
-/** Collects one ended child by its own pid, never another's; false while it still runs. */
-export function reap(pid: number): boolean {
-  return libc().waitpid(pid, null, WNOHANG) === pid;
+/** How a child ended (`status` as waitpid(2) gives it), and what it and the children it waited for have used. */
+export interface Collected {
+  readonly status: number;
+  readonly maxRssBytes: number;
+  readonly cpuSeconds: number;
+}
+
+/** Collects one ended child by its own pid, never another's; "none" when the daemon has no such child. */
+export function collect(pid: number): Collected | "living" | "none" {
+  const status = new Int32Array(1);
+  // struct rusage: user and system time in seconds and microseconds, the largest resident size in KiB, the rest.
+  const usage = new BigInt64Array(RUSAGE_LONGS);
+  const found = libc().wait4(pid, ptr(status), WNOHANG, ptr(usage));
+  if (found !== pid) return found === 0 ? "living" : "none";
+  const [user = 0n, userMicros = 0n, system = 0n, systemMicros = 0n, maxRss = 0n] = usage;
+  return {
+    status: status[0] ?? 0,
+    maxRssBytes: Number(maxRss) * 1024,
+    cpuSeconds: Number(user + system) + Number(userMicros + systemMicros) / 1e6,
+  };
 }
 
 /**

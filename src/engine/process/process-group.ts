@@ -8,7 +8,7 @@ import type {
   RunLimits,
   Start,
 } from "./containment.ts";
-import { adoptOrphans, signalProcess } from "./libc.ts";
+import { signalProcess } from "./libc.ts";
 import type { Child } from "./spawn.ts";
 import { isSame, listProcesses, readStat, startEnvironment, type ProcessStat } from "./proc.ts";
 import { ProcessMemoryPeak } from "./process-memory-peak.ts";
@@ -23,9 +23,6 @@ const MOST_UNSURE_LOOKS = 4;
 /** Longer than a process takes to become another program. */
 const UNSURE_PAUSE_MS = 5;
 
-/** How many of these are in use in this process. */
-let opened = 0;
-
 /**
  * Keeps runs together where no cgroup may be written: the daemon adopts orphans, so that whatever a run left
  * behind stays below the daemon, and recognises a run's processes by descent, session, process group or the
@@ -33,11 +30,9 @@ let opened = 0;
  * new session after its parent has died escapes this; in a cgroup it would not.
  */
 export function openProcessGroupContainment(): Containment {
-  const adopts = adoptOrphans(true);
-  opened++;
   const report: ContainmentReport = {
     kind: "process_group",
-    detail: adopts ? "process groups, orphans adopted by the daemon" : "process groups",
+    detail: "process groups, orphans adopted by the daemon",
     enforces: { memory: false, cpus: false, processes: false },
   };
   const open = new Set<GroupEnclosure>();
@@ -53,8 +48,6 @@ export function openProcessGroupContainment(): Containment {
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([...open].map((enclosure) => enclosure.kill()));
-      // Nobody would collect them any more.
-      if (--opened === 0) adoptOrphans(false);
     },
   };
 }
@@ -132,6 +125,10 @@ class GroupEnclosure implements Enclosure {
   /** A process that begins a session of its own needs no other way in. */
   entrances(): number[] {
     return [];
+  }
+
+  bring(): Promise<void> {
+    return Promise.resolve();
   }
 
   entered(pid: number): void {

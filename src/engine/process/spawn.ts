@@ -5,7 +5,7 @@ import type { SignalName, StartFailure } from "../run.ts";
 import { mayExecute } from "../access.ts";
 import type { RunUser } from "../user.ts";
 import { createStreams } from "./child-streams.ts";
-import type { TerminalSize } from "./libc.ts";
+import type { Collected, TerminalSize } from "./libc.ts";
 
 export interface SpawnSpec {
   /** The program and its arguments; the program is looked up in the PATH of `env`. */
@@ -191,6 +191,14 @@ export function signalName(signal: NodeJS.Signals | number | null): SignalName |
   const known = Object.entries(constants.signals).find(([, number]) => number === signal)?.[0];
   // Real-time signals have no names in Node's table; bash calls them so.
   return (known ?? `SIGRTMIN+${signal - 34}`) as SignalName;
+}
+
+/** The end of a child that another than the runtime has collected. */
+export function exitOf({ status, maxRssBytes, cpuSeconds }: Collected): ChildExit {
+  const signal = status & 0x7f;
+  const how =
+    signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal: signalName(signal) };
+  return { ...how, maxRssBytes, cpuSeconds };
 }
 
 function explain(spec: SpawnSpec, cause: unknown): Error {

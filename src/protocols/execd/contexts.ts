@@ -80,6 +80,29 @@ export const contextRoutes = [
   }),
 
   route({
+    method: "POST",
+    path: "/code/contexts/{contextId}/fork",
+    credential: "token",
+    summary: "Copy a context with all its variables, when it has done what it was asked before",
+    params,
+    responses: {
+      200: { description: "The copy, a context of its own", schema: codeContext },
+      ...refusals,
+      ...notFound,
+      409: {
+        description: "Its code has threads, tasks or processes that cannot be copied",
+        schema: errorBody,
+      },
+      503: { description: "Its kernel does not answer, or the copy did not come up", schema: errorBody },
+    },
+    handle: async ({ params: { contextId } }, _, { engine }) => {
+      const context = engine.contexts.get(contextId);
+      if (context === undefined) throw unknownContext(contextId);
+      return { status: 200, body: describe(await engine.contexts.copy(context)) };
+    },
+  }),
+
+  route({
     method: "DELETE",
     path: "/code/contexts/{contextId}",
     credential: "token",

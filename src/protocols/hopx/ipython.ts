@@ -5,10 +5,9 @@ import { route } from "./context.ts";
 import { answerCell } from "./rich-answer.ts";
 import { ipythonRequest, ipythonResult } from "./rich-schema.ts";
 import { errorBody } from "./schema.ts";
-import { SessionVariables } from "./session-variables.ts";
+import { sessionVariables } from "./session-variables.ts";
 
 const DEFAULT_SECONDS = 60;
-const variables = new SessionVariables();
 
 /** Python whose variables stay from call to call (4.7). Failing code is always 200, as its one client expects. */
 export const ipythonRoutes = [
@@ -30,7 +29,7 @@ export const ipythonRoutes = [
       const { engine } = context;
       const session = await sessionOf(body.session_id ?? undefined, engine.contexts);
       request.note({ session: session.id });
-      const run = await variables.during(session, engine.environment, body.env ?? {}, () =>
+      const run = await sessionVariables.during(session, engine.environment, body.env ?? {}, () =>
         session.execute({
           code: body.code,
           stdin: body.stdin ?? undefined,

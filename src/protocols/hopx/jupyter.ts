@@ -4,6 +4,7 @@ import { describeEnd } from "../../engine/run.ts";
 import { route, type HopxContext } from "./context.ts";
 import * as shapes from "./rich-schema.ts";
 import { errorBody } from "./schema.ts";
+import { sessionVariables } from "./session-variables.ts";
 
 const refusals = {
   401: { description: "Token missing, wrong or expired", schema: errorBody },
@@ -65,6 +66,29 @@ export const jupyterRoutes = [
 
   route({
     ...one,
+    method: "POST",
+    path: "/jupyter/sessions/{id}/fork",
+    summary: "Copy a session with all its variables, when it has done what it was asked before",
+    idempotent: true,
+    responses: {
+      201: { description: "The copy, a session of its own", schema: shapes.kernelSession },
+      400: { description: "Only Python sessions of the sandbox's own environment can", schema: errorBody },
+      ...refusals,
+      409: { description: "Its code has threads, tasks or processes, named in `details`", schema: errorBody },
+      429: { description: "Too many sessions, or too many runs wait in this one", schema: errorBody },
+      503: { description: "Its kernel does not answer, or the copy did not come up", schema: errorBody },
+    },
+    handle: async ({ params }, _, context) => {
+      const session = sessionNamed(params.id, context);
+      const inherit = sessionVariables.copied(session);
+      const copy = await context.engine.contexts.copy(session);
+      inherit(copy);
+      return { status: 201, body: describeSession(copy) };
+    },
+  }),
+
+  route({
+    ...one,
     method: "DELETE",
     path: "/jupyter/sessions/{id}",
     summary: "End a kernel, with what it runs",
@@ -96,6 +120,7 @@ function describeSession(session: KernelContext) {
     executions: session.executions,
     restarts: session.restarts,
     pid: session.pid ?? null,
+    start: session.isForked === undefined ? null : session.isForked ? "warm" : "cold",
     working_dir: session.cwd,
     peak_memory_bytes: usage?.peakMemoryBytes ?? null,
     cpu_seconds: usage?.cpuSeconds ?? null,

@@ -97,6 +97,12 @@ export const kernelSession = z
     executions: z.int(),
     restarts: z.int(),
     pid: z.int().nullable(),
+    start: z
+      .enum(["warm", "cold"])
+      .nullable()
+      .describe(
+        "warm: its kernel was forked from a process that had loaded what it needs; null: it has none",
+      ),
     working_dir: z.string(),
     peak_memory_bytes: z.number().nullable(),
     cpu_seconds: z.number().nullable(),

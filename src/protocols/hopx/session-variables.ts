@@ -10,6 +10,15 @@ export class SessionVariables {
   /** The sandbox's variables as a kernel was last given them. */
   readonly #given = new WeakMap<KernelContext, { readonly restarts: number; readonly env: Environment }>();
 
+  /** What a copy of a session has, which it gets when the session has done all that it was asked before. */
+  copied(session: KernelContext): (copy: KernelContext) => void {
+    const given = this.#given.get(session);
+    const isFresh = given?.restarts !== session.restarts;
+    return (copy) => {
+      if (!isFresh) this.#given.set(copy, { restarts: copy.restarts, env: given.env });
+    };
+  }
+
   /** Starts a run between silent ones that give it variables and take them back; nothing comes in between. */
   async during(
     session: KernelContext,
@@ -33,6 +42,9 @@ export class SessionVariables {
     return run;
   }
 }
+
+/** Those of every session of this process. */
+export const sessionVariables = new SessionVariables();
 
 async function silently(session: KernelContext, code: string): Promise<void> {
   const run = await session.execute({ code, silent: true });

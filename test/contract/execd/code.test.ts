@@ -109,3 +109,24 @@ test("what cannot be executed is refused with what is wrong", async () => {
     expect(await json(answer)).toMatchObject({ status, body: { code } });
   }
 });
+
+test("a context is copied with its variables, and the copy lives on alone", async () => {
+  const made = await json(send("/code/context", "POST", python));
+  const { id } = made.body as { id: string };
+  await run("kept = 1", { id, ...python });
+  const copy = await json(send(`/code/contexts/${id}/fork`, "POST"));
+  expect(copy).toMatchObject({ status: 200, body: { language: "python" } });
+  const { id: copied } = copy.body as { id: string };
+  expect((await send(`/code/contexts/${id}`, "DELETE")).status).toBe(200);
+  const events = await run("kept += 1; print(kept)", { id: copied, ...python });
+  expect(textsOf(events, "stdout").join("")).toBe("2\n");
+  expect(await json(send(`/code/contexts/${id}/fork`, "POST"))).toMatchObject({
+    status: 404,
+    body: { code: "CONTEXT_NOT_FOUND" },
+  });
+  const bash = await json(send("/code/context", "POST", { language: "bash" }));
+  expect(await json(send(`/code/contexts/${String(bash.body["id"])}/fork`, "POST"))).toMatchObject({
+    status: 501,
+    body: { code: "NOT_SUPPORTED" },
+  });
+});

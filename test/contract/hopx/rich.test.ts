@@ -296,6 +296,31 @@ describe("/jupyter/sessions", () => {
     expect(await session("mine")).toBeUndefined();
     expect((await daemon.post("/jupyter/sessions/mine/restart", {})).status).toBe(404);
   });
+
+  test("copies a session with its variables, which goes on by itself", async () => {
+    await ipython("kept = [1]\ndef add(): kept.append(len(kept) + 1); return kept", { session_id: "first" });
+    const { status, body } = await daemon.post("/jupyter/sessions/first/fork", {});
+    expect([status, body]).toMatchObject([
+      201,
+      { language: "python", execution_state: "idle", start: "warm", restarts: 0, end: null },
+    ]);
+    const { session_id = "" } = body as { session_id?: string };
+    expect((await sessions()).map(({ kernel_id }) => kernel_id)).toContain(session_id);
+    expect((await ipython("add()", { session_id })).body).toMatchObject({
+      result: "[1, 2]",
+      execution_count: 2,
+    });
+    await daemon.fetch("/jupyter/sessions/first", { method: "DELETE" });
+    expect((await ipython("add()", { session_id })).body.result).toBe("[1, 2, 3]");
+    await ipython("import threading; threading.Timer(600, print).start()", { session_id });
+    const refused = await daemon.post(`/jupyter/sessions/${session_id}/fork`, {});
+    expect([refused.status, refused.body]).toMatchObject([
+      409,
+      { code: "CONFLICT", details: { threads: [expect.stringMatching(/^Thread-/) as string] } },
+    ]);
+    expect((await daemon.post("/jupyter/sessions/first/fork", {})).status).toBe(404);
+    await daemon.fetch(`/jupyter/sessions/${session_id}`, { method: "DELETE" });
+  });
 });
 
 test.each([

@@ -1,5 +1,5 @@
 import type { Environment } from "../../environment.ts";
-import type { Containment, RunLimits } from "../../process/containment.ts";
+import { canLimitLater, type Containment } from "../../process/containment.ts";
 import type { PreparedChild, ProcessRun, ProcessRunSpec } from "../../process/process-run.ts";
 import type { RunUser } from "../../user.ts";
 import type { Argv, LanguageId } from "../languages.ts";
@@ -47,12 +47,13 @@ export class WarmInterpreters implements AsyncDisposable {
 
   /** Makes ready, in the background, what the first run is likely to be. */
   start(): void {
-    this.#python.start();
+    if (this.#context.size > 0) this.#python.start();
   }
 
   /** An interpreter for this program; undefined when it must start one of its own. */
   async take(program: WarmProgram): Promise<PreparedChild | undefined> {
-    if (this.#context.size === 0 || !this.#enforces(program.limits)) return undefined;
+    const { size, containment } = this.#context;
+    if (size === 0 || !canLimitLater(containment.report, program.limits)) return undefined;
     switch (program.language) {
       case "python":
         return this.#python.take(program);
@@ -68,12 +69,5 @@ export class WarmInterpreters implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.#python[Symbol.asyncDispose](), this.#node[Symbol.asyncDispose]()]);
-  }
-
-  /** A cgroup that was made ahead has no limit of processors. */
-  #enforces({ cpus, memoryBytes, processes }: RunLimits): boolean {
-    const { enforces } = this.#context.containment.report;
-    if (cpus !== undefined || (memoryBytes !== undefined && !enforces.memory)) return false;
-    return processes === undefined || enforces.processes;
   }
 }

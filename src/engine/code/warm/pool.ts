@@ -32,7 +32,7 @@ export interface WarmSource extends AsyncDisposable {
 }
 
 export interface WarmPoolOptions {
-  /** Interpreters that wait. */
+  /** Interpreters that wait; with 0 each is made when it is needed. */
   readonly size: number;
   /** Memory that must be left, in bytes; with less none wait. */
   readonly spareBytes: number;
@@ -96,9 +96,15 @@ export class WarmPool implements AsyncDisposable {
     });
   }
 
+  /** Settles when there is a source and enough wait, or there cannot be. */
+  async filled(): Promise<void> {
+    this.fill();
+    await this.#filling;
+  }
+
   /** Makes interpreters in the background until enough wait. */
   fill(): void {
-    if (this.#isClosed || this.#options.size === 0) return;
+    if (this.#isClosed) return;
     this.#filling ??= this.#fill()
       // A machine that cannot start one now has the cold path, which says what is wrong.
       .catch(() => undefined)

@@ -1,13 +1,10 @@
-import { statSync } from "node:fs";
-import type { Environment } from "../../environment.ts";
-import { ForkServer } from "../../process/fork-server.ts";
 import type { PreparedChild } from "../../process/process-run.ts";
-import type { WaitingChild } from "../../process/waiting-child.ts";
 import type { Argv } from "../languages.ts";
 import type { WarmContext, WarmProgram } from "./interpreters.ts";
 import { canStartAhead } from "../../start-environment.ts";
-import { changes, WarmPool, type WarmSource } from "./pool.ts";
+import { changes, WarmPool } from "./pool.ts";
 import { preloadsOf } from "./python-imports.ts";
+import { PythonServer } from "./python-server.ts";
 
 /** Servers with packages are ended when no program has asked for so long. */
 const IDLE_MS = 10 * 60_000;
@@ -65,51 +62,9 @@ async function openServer(
   const { program, env } = place;
   const files = [context.runtime("python/forkserver.py"), context.runtime("python/main.py")];
   const argv: Argv = [program, ...files, ...modules];
-  const server = await ForkServer.start(context.containment, (descriptors) =>
-    context.startService({ argv, env, descriptors }),
-  );
-  return server && new PythonServer(server, program, env);
-}
-
-/** A fork server with what it depends on: the interpreter, its environment, and the packages as they were. */
-class PythonServer implements WarmSource {
-  readonly isQuick = true;
-  readonly #server: ForkServer;
-  readonly #places: readonly string[];
-  readonly #state: string;
-
-  constructor(
-    server: ForkServer,
-    readonly program: string,
-    readonly env: Environment,
-  ) {
-    this.#server = server;
-    this.#places = [program, ...Buffer.from(server.facts, "hex").toString().split(":")];
-    this.#state = stateOf(this.#places);
-  }
-
-  get hasEnded(): boolean {
-    return this.#server.hasEnded;
-  }
-
-  /** Whether no package was added, removed or replaced since it loaded its own. */
-  isFresh(): boolean {
-    return stateOf(this.#places) === this.#state;
-  }
-
-  make(): Promise<WaitingChild | undefined> {
-    return this.#server.fork();
-  }
-
-  retire(): Promise<void> {
-    return this.#server.retire();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server[Symbol.asyncDispose]();
-  }
-}
-
-function stateOf(paths: readonly string[]): string {
-  return paths.map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0).join();
+  const { containment } = context;
+  return PythonServer.start(program, env, {
+    ...{ containment, children: "own" },
+    start: (descriptors) => context.startService({ argv, env, descriptors }),
+  });
 }
