@@ -5,6 +5,7 @@ import { contexts } from "./subjects/contexts.ts";
 import { desktop } from "./subjects/desktop.ts";
 import { execd } from "./subjects/execd.ts";
 import { files } from "./subjects/files.ts";
+import { growth } from "./subjects/growth.ts";
 import { languages } from "./subjects/languages.ts";
 import { load } from "./subjects/load.ts";
 import { observability } from "./subjects/observability.ts";
@@ -26,6 +27,7 @@ export const CATALOGUE: readonly Subject[] = [
   output,
   streams,
   terminals,
+  growth,
   files,
   archives,
   desktop,

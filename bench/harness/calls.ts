@@ -15,9 +15,14 @@ export async function post(daemon: TestDaemon, path: string, body: object): Prom
   if (status !== 200) throw new Error(`${path} answered ${status}: ${answer.error ?? answer.stderr}`);
 }
 
-/** The same program, spawned by the least that can be called a server. */
-export async function spawnOnFloor(floor: Floor, argv: readonly string[]): Promise<void> {
-  const response = await fetch(floor.url, { method: "POST", body: JSON.stringify(argv) });
+/** The same program, spawned by the least that can be called a server. Drained: its output is read and thrown away. */
+export async function spawnOnFloor(
+  floor: Floor,
+  argv: readonly string[],
+  { isDrained = false }: { isDrained?: boolean } = {},
+): Promise<void> {
+  const url = isDrained ? `${floor.url}?drain` : floor.url;
+  const response = await fetch(url, { method: "POST", body: JSON.stringify(argv) });
   const { success } = (await response.json()) as { success: boolean };
   if (!success) throw new Error(`the floor did not run ${argv.join(" ")}`);
 }

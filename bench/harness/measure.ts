@@ -83,7 +83,11 @@ export async function measure(
   const measured = await Promise.all(
     contenders.map(async ({ what, facts }, index) => ({
       what,
-      ...describe(turnsOf(0), turnsOf(index), index),
+      ...summarise(
+        turnsOf(index).flatMap(({ samples }) => samples),
+        { isSpeed: scenario.unit === "MB/s" },
+      ),
+      ...compare(turnsOf(0), turnsOf(index), index),
       process: watched[index]?.(turnsOf(index).reduce((sum, { calls }) => sum + calls, 0)) ?? null,
       facts: (await facts?.()) ?? {},
     })),
@@ -123,12 +127,11 @@ async function takeTurn(contender: Contender, clients: number): Promise<Turn> {
   return { samples, calls: clients * calls, ms: performance.now() - started, isTimed };
 }
 
-function describe(ours: readonly Turn[], its: readonly Turn[], index: number) {
+function compare(ours: readonly Turn[], its: readonly Turn[], index: number) {
   const isTimed = its.every((turn) => turn.isTimed);
   const typical = (turns: readonly Turn[]) => turns.map(({ samples }) => median(samples));
   const speeds = (turns: readonly Turn[]) => turns.map(({ calls, ms }) => (calls * 1000) / ms);
   return {
-    ...summarise(its.flatMap(({ samples }) => samples)),
     perSecond: isTimed ? median(speeds(its)) : null,
     ratio: index === 0 ? null : ratioOf(typical(ours), typical(its)),
     throughputRatio: index === 0 || !isTimed ? null : ratioOf(speeds(ours), speeds(its)),

@@ -32,11 +32,14 @@ export interface Scenario {
 }
 
 export interface Growth {
-  readonly of: string;
+  readonly of: Counted;
   readonly sizes: readonly number[];
   /** Those of `--quick`. */
   readonly quick: readonly number[];
 }
+
+/** What sizes count: bytes, or things that are called so when there is one and when there are more. */
+export type Counted = "bytes" | readonly [one: string, more: string];
 
 /** The first is ours; the others are what it is compared with, call by call. */
 export type Contenders = readonly [Contender, ...Contender[]];

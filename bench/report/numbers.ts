@@ -1,3 +1,5 @@
+import type { Counted } from "../harness/scenario.ts";
+
 /** Three digits that mean something, and no more than two after the point. */
 export function number(value: number | null): string {
   if (value === null || Number.isNaN(value)) return "";
@@ -12,8 +14,8 @@ export function ratio(value: number | null): string {
 }
 
 /** For people: "1 GiB", "100,000 files". */
-export function sizeText(size: number, of: string): string {
-  if (of !== "bytes") return `${size.toLocaleString("en")} ${of}`;
+export function sizeText(size: number, of: Counted): string {
+  if (of !== "bytes") return `${size.toLocaleString("en")} ${of[size === 1 ? 0 : 1]}`;
   const [unit, value] = (
     [
       ["GiB", size / 2 ** 30],

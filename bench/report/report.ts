@@ -1,6 +1,6 @@
 import type { Machine } from "../harness/machine.ts";
 import type { Measurement } from "../harness/measure.ts";
-import type { Unit } from "../harness/scenario.ts";
+import type { Counted, Unit } from "../harness/scenario.ts";
 import type { Judgement } from "./judge.ts";
 
 /** Everything of one run, as `--json` writes it. The word changes when the shape does. */
@@ -28,7 +28,7 @@ export interface ScenarioReport {
   readonly what: string;
   readonly unit: Unit;
   /** What its sizes count. */
-  readonly sizesOf: string | null;
+  readonly sizesOf: Counted | null;
   readonly measurements: readonly Measurement[];
   readonly judgements: readonly Judgement[];
   /** Why something of it was not measured. */

@@ -1,3 +1,4 @@
+import type { Counted } from "../harness/scenario.ts";
 import type { Measured, Measurement } from "../harness/measure.ts";
 import { number, ratio, sizeText } from "./numbers.ts";
 import type { ScenarioReport } from "./report.ts";
@@ -36,7 +37,7 @@ export function tableLines(
   });
 }
 
-function sizeOf(of: string | null, size: number): string {
+function sizeOf(of: Counted | null, size: number): string {
   return of === null ? "" : sizeText(size, of);
 }
 

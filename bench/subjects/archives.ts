@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { need, type Stage } from "../harness/stage.ts";
 import type { Growth, Subject } from "../harness/scenario.ts";
 
-const TREE: Growth = { of: "files", sizes: [2000], quick: [100] };
+const TREE: Growth = { of: ["file", "files"], sizes: [2000], quick: [100] };
 const FILE_BYTES = 128 * 1024;
 const DIRECTORIES = 50;
 

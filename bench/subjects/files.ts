@@ -4,7 +4,7 @@ import { need, type Stage } from "../harness/stage.ts";
 import type { Growth, Subject } from "../harness/scenario.ts";
 
 const SIZES: Growth = { of: "bytes", sizes: [2 ** 10, 2 ** 20, 2 ** 26, 2 ** 30], quick: [2 ** 10, 2 ** 20] };
-const COUNTS: Growth = { of: "files", sizes: [10, 1000, 10_000, 100_000], quick: [10, 1000] };
+const COUNTS: Growth = { of: ["file", "files"], sizes: [10, 1000, 10_000, 100_000], quick: [10, 1000] };
 
 export const files: Subject = {
   name: "files",

@@ -6,6 +6,7 @@ import type { Scenario, Subject } from "../harness/scenario.ts";
 
 const NO_TIMELINE = { SANDERLING_TIMELINE_KEEP_COUNT: "0" };
 const BURNING = 200;
+const AT_ONCE = 20;
 
 export const observability: Subject = {
   name: "observability",
@@ -33,12 +34,12 @@ export const observability: Subject = {
       },
     },
     asking("scrape", "/metrics/prometheus", "`GET /metrics/prometheus`"),
-    asking("pages", "/timeline", "`GET /timeline`, 100 of 1000"),
+    asking("pages", "/timeline", "`GET /timeline`, a page of 100"),
     asking("health", "/health", "`GET /health`"),
     {
       name: "health-under-load",
       what: "`GET /health` while runs burn every core",
-      growth: { of: "runs", sizes: [BURNING], quick: [20] },
+      growth: { of: ["run", "runs"], sizes: [BURNING], quick: [20] },
       targets: [
         { asked: "at most 100 ms with 200 runs", anyOf: [{ figure: "max", atMost: 100 }], size: BURNING },
       ],
@@ -61,11 +62,12 @@ function asking(name: string, path: string, what: string): Scenario {
   return {
     name,
     what,
-    open: async (stage) => {
+    growth: { of: ["run before", "runs before"], sizes: [1000], quick: [100] },
+    open: async (stage, runs) => {
       const daemon = await stage.daemon();
-      for (let i = 0; i < 50; i++)
+      for (let i = 0; i < runs; i += AT_ONCE)
         await Promise.all(
-          Array.from({ length: 20 }, () => post(daemon, "/commands/run", { command: "echo hi" })),
+          Array.from({ length: AT_ONCE }, () => post(daemon, "/commands/run", { command: "echo hi" })),
         );
       return [{ what: "ours", pid: daemon.child.pid, call: () => get(daemon, path) }];
     },

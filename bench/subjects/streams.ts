@@ -32,7 +32,7 @@ export const streams: Subject = {
       what: "1 MB/s each for 10 s, one never read: in all",
       unit: "MB/s",
       isLong: true,
-      growth: { of: "streams", sizes: [200], quick: [20] },
+      growth: { of: ["stream", "streams"], sizes: [200], quick: [20] },
       open: async (stage, streams) => {
         const daemon = await stage.daemon();
         const asked = { streams, seconds: streams > 100 ? 10 : 2, bytesPerSecond: 1_000_000 };
