@@ -12,6 +12,8 @@ export interface Machine {
   /** 10^9 bytes. */
   readonly memoryGB: number;
   readonly kernel: string;
+  /** Whether the scheduler shares the processors out by session (sched(7), autogroup). */
+  readonly isAutogrouped: boolean;
   readonly versions: Readonly<Record<string, string>>;
   /** With a plus when files differ from it. */
   readonly commit: string;
@@ -32,6 +34,7 @@ export async function lookAtMachine(): Promise<Machine> {
     processor: cpus()[0]?.model ?? "unknown",
     memoryGB: totalmem() / 1e9,
     kernel: `Linux ${release()}`,
+    isAutogrouped: await isAutogrouped(),
     versions: {
       Sanderling: VERSION,
       Bun: Bun.version,
@@ -42,6 +45,11 @@ export async function lookAtMachine(): Promise<Machine> {
     commit: commit + (changes === "" ? "" : "+"),
     loadAverage: loadavg()[0] ?? Number.NaN,
   };
+}
+
+async function isAutogrouped(): Promise<boolean> {
+  const file = Bun.file("/proc/sys/kernel/sched_autogroup_enabled");
+  return (await file.exists()) && (await file.text()).trim() === "1";
 }
 
 /** What a program prints; "none" when it is not there. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { TEST_ACCESS_TOKEN, TestDaemon } from "../../test/support/daemon.ts";
 import { Floor } from "../floors/floor.ts";
 import { NotHere } from "./scenario.ts";
-import { countBelow, cpuOf } from "./usage.ts";
+import { countBelow, cpuOf, killTree } from "./usage.ts";
 
 const OWN_PYTHON = join(import.meta.dir, "../../.sanderling/python/bin/python3");
 
@@ -14,6 +14,9 @@ export const PYTHON = existsSync(OWN_PYTHON) ? OWN_PYTHON : "python3";
 
 /** Nothing waits: every program gets an interpreter of its own, every context a kernel of its own. */
 export const COLD = { SANDERLING_WARM_INTERPRETERS: "0", SANDERLING_KERNEL_POOL_SIZE: "0" } as const;
+
+/** This checkout, with this Bun. */
+const DAEMON = [process.execPath, join(import.meta.dir, "../../src/main.ts")];
 
 /** Runs under way do not hold up the end of a daemon: between scenarios nobody waits for them. */
 const QUIET = { SANDERLING_LOG_LEVEL: "warn", SANDERLING_SHUTDOWN_GRACE_MS: "0" } as const;
@@ -48,11 +51,18 @@ export class Stage implements AsyncDisposable {
     this.peer = peer;
   }
 
-  /** A daemon of its own. `env`: settings over the defaults. */
-  daemon(env: Readonly<Record<string, string>> = {}, command?: readonly string[]): Promise<TestDaemon> {
+  /**
+   * A daemon of its own. `env`: settings over the defaults. In a session of its own, as services are started: it asks
+   * for a larger share of busy processors for its session, which callers and floors must not get with it.
+   */
+  daemon(
+    env: Readonly<Record<string, string>> = {},
+    command: readonly string[] = DAEMON,
+  ): Promise<TestDaemon> {
     this.#expectOpen();
-    const options = { env: { ...QUIET, ...env }, withPython: PYTHON === OWN_PYTHON };
-    return this.use(TestDaemon.start(command ? { ...options, command } : options));
+    const inSession = Bun.which("setsid") === null ? command : ["setsid", ...command];
+    const withPython = PYTHON === OWN_PYTHON;
+    return this.use(TestDaemon.start({ env: { ...QUIET, ...env }, withPython, command: inSession }));
   }
 
   floor(): Promise<Floor> {
@@ -87,7 +97,10 @@ export class Stage implements AsyncDisposable {
     return starting;
   }
 
-  /** Runs a program to its end and gives what it printed. */
+  /**
+   * Runs a program to its end and gives what it printed. In this session: on a busy machine the kernel lets a new one
+   * wait (sched(7), autogroup), which would flatter us.
+   */
   async run(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
     this.#expectOpen();
     const child = Bun.spawn([...argv], {
@@ -95,8 +108,6 @@ export class Stage implements AsyncDisposable {
       stdout: "pipe",
       stderr: "ignore",
       env: { ...process.env, ...env },
-      // In a group of its own, which can be ended as one.
-      detached: true,
     });
     this.#children.add(child);
     const [text, code] = await Promise.all([new Response(child.stdout).text(), child.exited]);
@@ -116,7 +127,7 @@ export class Stage implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isOver = true;
-    for (const child of this.#children) process.kill(-child.pid, "SIGKILL");
+    for (const child of this.#children) killTree(child.pid);
     for (const started of (await Promise.allSettled(this.#started)).reverse())
       if (started.status === "fulfilled") await started.value[Symbol.asyncDispose]();
     if (this.#directory) await rm(await this.#directory, { recursive: true, force: true });

@@ -80,6 +80,17 @@ export function countBelow(pid: number): number {
   return descendants(pid).length;
 }
 
+/** Ends a process and all that it started. */
+export function killTree(pid: number): void {
+  for (const { pid: below } of [{ pid }, ...descendants(pid)]) {
+    try {
+      process.kill(below, "SIGKILL");
+    } catch {
+      // It has ended since it was listed.
+    }
+  }
+}
+
 /** What a process has started and lives: how many, and their memory with what they share counted once. */
 export function waitingFor(pid: number): { readonly count: number; readonly mb: number } {
   const living = descendants(pid).filter(({ isZombie }) => !isZombie);

@@ -21,7 +21,7 @@ export function markdownOf(report: Report): Promise<string> {
 function machineLines({ machine, started, seconds, rounds, peer }: Report): string[] {
   const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
   return [
-    `- Machine: ${machine.cores} cores (${machine.processor}), ${number(machine.memoryGB)} GB of memory, ${machine.kernel}`,
+    `- Machine: ${machine.cores} cores (${machine.processor}), ${number(machine.memoryGB)} GB of memory, ${machine.kernel}${machine.isAutogrouped ? " (autogroup)" : ""}`,
     `- Versions: ${versions.join(", ")}; commit ${machine.commit}`,
     `- Run: ${started.slice(0, 16).replace("T", " ")} UTC, ${number(seconds / 60)} minutes; load average before it: ${number(machine.loadAverage)}`,
     ...(rounds === undefined ? [] : [`- Rounds: ${rounds} of each`]),

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { TestDaemon } from "../../test/support/daemon.ts";
 import { get, post, spawnOnFloor, speedOf } from "../harness/calls.ts";
 import type { Contenders, Growth, Scenario, Subject } from "../harness/scenario.ts";
@@ -58,7 +59,13 @@ export const growth: Subject = {
       growth: OUTPUT,
       open: async (stage, bytes) => {
         const [daemon, floor] = [await stage.daemon(COLD), await stage.floor()];
-        const argv = ["head", "-c", String(bytes), "/dev/zero"];
+        const file = join(await stage.directory(), "text");
+        await stage.sh(
+          'yes "a line of text as programs print them" | head -c "$2" > "$1"',
+          file,
+          String(bytes),
+        );
+        const argv = ["cat", file] as const;
         const body = { command: argv.join(" "), timeout: 120 };
         return [
           {
