@@ -7,14 +7,14 @@ import { Stage } from "./harness/stage.ts";
 import { unlessStopped } from "./harness/interruption.ts";
 import { judge } from "./report/judge.ts";
 import { sizeText } from "./report/numbers.ts";
-import type { LeftOut, Report, ScenarioReport, SubjectReport } from "./report/report.ts";
+import type { LeftOut, Report, ScenarioReport, Shown, SubjectReport } from "./report/report.ts";
 
 /** Told while it goes on. */
 export interface Listener {
   subject(subject: Subject): void;
   /** Before each measurement. */
   begins(text: string): void;
-  measured(scenario: Pick<ScenarioReport, "what" | "unit" | "sizesOf">, measurement: Measurement): void;
+  measured(scenario: Shown, measurement: Measurement): void;
   leftOut(name: string, leftOut: LeftOut): void;
 }
 
@@ -63,8 +63,8 @@ async function runScenario(
   listener: Listener,
   signal: AbortSignal,
 ): Promise<ScenarioReport> {
-  const { what, unit = "ms", growth } = scenario;
-  const shown = { name, what, unit, sizesOf: growth?.of ?? null };
+  const { what, unit = "ms", growth, clients = [1] } = scenario;
+  const shown = { name, what, unit, sizesOf: growth?.of ?? null, clients };
   const measurements: Measurement[] = [];
   const leftOut: LeftOut[] = [];
   const sizes = growth ? (options.isQuick ? growth.quick : growth.sizes) : [0];

@@ -17,7 +17,7 @@ export interface Machine {
   readonly versions: Readonly<Record<string, string>>;
   /** With a plus when files differ from it. */
   readonly commit: string;
-  /** Of the last minute, before anything was measured. */
+  /** Of the last minute, before anything was measured: what others do with the machine. */
   readonly loadAverage: number;
 }
 

@@ -1,7 +1,7 @@
 import { format } from "prettier";
 import { number } from "./numbers.ts";
 import type { Report, ScenarioReport, SubjectReport } from "./report.ts";
-import { TABLE_HEAD, tableLines } from "./table.ts";
+import { atText, TABLE_HEAD, tableLines } from "./table.ts";
 
 /** A run as a page. */
 export function markdownOf(report: Report): Promise<string> {
@@ -58,19 +58,16 @@ function subjectLines({ title, about, scenarios }: SubjectReport): string[] {
   ];
 }
 
-/** What does not fit into the table: memory that grew, what waited, facts, what was left out. */
-function noteLines({ what, measurements, leftOut }: ScenarioReport): string[] {
-  const facts = measurements.flatMap(({ contenders, clients, size }) =>
-    contenders.flatMap((contender) =>
-      Object.entries(contender.facts).map(([name, value]) => ({ name, value, clients, size })),
-    ),
-  );
-  const names = [...new Set(facts.map(({ name }) => name))];
+/** What does not fit into the table: facts, and what was left out. */
+function noteLines(scenario: ScenarioReport): string[] {
+  const told = new Map<string, string[]>();
+  for (const measurement of scenario.measurements)
+    for (const [name, value] of measurement.contenders.flatMap(({ facts }) => Object.entries(facts))) {
+      const at = atText(scenario, measurement);
+      told.set(name, [...(told.get(name) ?? []), at === "" ? value : `${value} (${at})`]);
+    }
   return [
-    ...names.map((name) => {
-      const values = facts.filter((fact) => fact.name === name).map(({ value }) => value);
-      return `- ${what}: ${name}: ${values.join(", ")}.`;
-    }),
-    ...leftOut.map(({ reason }) => `- ${what}: not measured: ${reason}.`),
+    ...[...told].map(([name, values]) => `- ${scenario.what}: ${name}: ${values.join(", ")}.`),
+    ...scenario.leftOut.map(({ reason }) => `- ${scenario.what}: not measured: ${reason}.`),
   ];
 }

@@ -27,13 +27,18 @@ export interface ScenarioReport {
   readonly name: string;
   readonly what: string;
   readonly unit: Unit;
-  /** What its sizes count. */
+  /** What its sizes count; null when it has one. */
   readonly sizesOf: Counted | null;
+  /** Numbers of clients that it is measured with. */
+  readonly clients: readonly number[];
   readonly measurements: readonly Measurement[];
   readonly judgements: readonly Judgement[];
   /** Why something of it was not measured. */
   readonly leftOut: readonly LeftOut[];
 }
+
+/** What a table needs to know of a scenario. */
+export type Shown = Pick<ScenarioReport, "what" | "unit" | "sizesOf" | "clients">;
 
 export interface LeftOut {
   readonly reason: string;

@@ -1,7 +1,6 @@
-import type { Counted } from "../harness/scenario.ts";
 import type { Measured, Measurement } from "../harness/measure.ts";
 import { number, ratio, sizeText } from "./numbers.ts";
-import type { ScenarioReport } from "./report.ts";
+import type { Shown } from "./report.ts";
 
 /** Name and width of each column; what is measured stands on the left, numbers on the right. */
 const COLUMNS = [
@@ -24,25 +23,18 @@ export const TABLE_HEAD: readonly string[] = [
 ];
 
 /** A line for each contender. */
-export function tableLines(
-  scenario: Pick<ScenarioReport, "what" | "unit" | "sizesOf">,
-  measurement: Measurement,
-): string[] {
-  const { contenders, clients, size } = measurement;
-  return contenders.map((contender, index) => {
-    const what = index === 0 ? scenario.what : `· ${contender.what}`;
-    const at =
-      index > 0 ? "" : [sizeOf(scenario.sizesOf, size), clientsOf(clients)].filter(Boolean).join(", ");
-    return line([what, at, ...numbers(contender, scenario.unit)]);
+export function tableLines(scenario: Shown, measurement: Measurement): string[] {
+  return measurement.contenders.map((contender, index) => {
+    const names = index === 0 ? [scenario.what, atText(scenario, measurement)] : [`· ${contender.what}`, ""];
+    return line([...names, ...numbers(contender, scenario.unit)]);
   });
 }
 
-function sizeOf(of: Counted | null, size: number): string {
-  return of === null ? "" : sizeText(size, of);
-}
-
-function clientsOf(clients: number): string {
-  return clients === 1 ? "" : `${clients} clients`;
+/** Size and clients, where a scenario has several: "1 GiB", "8 clients". */
+export function atText({ sizesOf, clients }: Shown, at: Pick<Measurement, "size" | "clients">): string {
+  const size = sizesOf === null ? "" : sizeText(at.size, sizesOf);
+  const callers = clients.length === 1 ? "" : sizeText(at.clients, ["client", "clients"]);
+  return [size, callers].filter(Boolean).join(", ");
 }
 
 function numbers({ samples, p50, p95, p99, perSecond, process, ...it }: Measured, unit: string): string[] {

@@ -3,8 +3,8 @@ import { needOwnPython, type ExecdServer } from "../harness/stage.ts";
 import { contextOf, readStream, streamed, withPeer } from "./execd-calls.ts";
 
 const LARGE_BYTES = 256 * 2 ** 20;
-/** Lines of 1 KiB. */
-const LARGE = `head -c ${LARGE_BYTES} /dev/zero | tr '\\0' x | fold -w 1023`;
+/** Lines of 1 KiB, printed faster than anyone reads them. */
+const LARGE = `yes "$(head -c 1023 /dev/zero | tr '\\0' x)" | head -c ${LARGE_BYTES}`;
 const ECHO = { command: "echo hi" };
 
 /** A call that is measured to some moment of its stream. */
@@ -50,7 +50,7 @@ export const execd: Subject = {
     },
     {
       name: "new-context",
-      what: "`/code/context`, the kernel waits where the server has one",
+      what: "`/code/context` python, one after the other",
       isLong: true,
       open: async (stage) => {
         needOwnPython();
