@@ -30,7 +30,7 @@ export const commands: Subject = {
       targets: [
         { asked: "at most 1.3 of a bare Bun spawn over HTTP", anyOf: [{ figure: "ratio", atMost: 1.3 }] },
       ],
-      patience: 2,
+      patience: 4,
       open: async (stage) => {
         const [daemon, floor] = [await stage.daemon(COLD), await stage.floor()];
         return [

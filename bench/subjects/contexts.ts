@@ -19,7 +19,7 @@ export const contexts: Subject = {
       targets: [
         { asked: "at most 1.3 of ipykernel over bare sockets", anyOf: [{ figure: "ratio", atMost: 1.3 }] },
       ],
-      patience: 2,
+      patience: 4,
       open: async (stage) => {
         const contexts = await kernelsOf(stage);
         const context = await contexts.create({ language: "python" });
@@ -37,7 +37,7 @@ export const contexts: Subject = {
     {
       name: "create",
       what: "new Python context, a kernel waits",
-      patience: 4,
+      patience: 5,
       targets: [{ asked: "at most 30 ms", anyOf: [{ figure: "p50", atMost: 30 }] }],
       open: async (stage) => {
         const contexts = await kernelsOf(stage);

@@ -16,7 +16,7 @@ export const start: Subject = {
     {
       name: "first-answer",
       what: "start to the answer of `/commands/run true`",
-      patience: 2,
+      patience: 3,
       targets: [{ asked: "at most 150 ms", anyOf: [{ figure: "p50", atMost: 150 }] }],
       open: async (stage) => {
         const isBuilt = await Bun.file(EXECUTABLE).exists();

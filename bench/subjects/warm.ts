@@ -18,7 +18,7 @@ export const warm: Subject = {
     {
       name: "python",
       what: "`/execute` python hello, with a pause",
-      patience: 3,
+      patience: 4,
       targets: [
         { asked: "at most 0.25 of a cold `python3 -c` process", anyOf: [{ figure: "ratio", atMost: 0.25 }] },
       ],
@@ -32,7 +32,7 @@ export const warm: Subject = {
     {
       name: "dataframe",
       what: "`/execute` python DataFrame, with a pause",
-      patience: 3,
+      patience: 4,
       targets: [{ asked: "at most 0.05 of the same run cold", anyOf: [{ figure: "ratio", atMost: 0.05 }] }],
       open: async (stage) => {
         needOwnPython();
@@ -48,7 +48,7 @@ export const warm: Subject = {
     {
       name: "javascript",
       what: "`/execute` javascript hello, with a pause",
-      patience: 3,
+      patience: 4,
       targets: [
         { asked: "at most 0.25 of a cold `node -e` process", anyOf: [{ figure: "ratio", atMost: 0.25 }] },
       ],
