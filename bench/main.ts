@@ -35,7 +35,7 @@ async function main(argv: readonly string[]): Promise<number> {
 
 async function measureAll(subjects: readonly Subject[], options: Options): Promise<Report> {
   if (options.peer) await checkPeer(options.peer);
-  const report = await run(subjects, options, listener(), interruption());
+  const report = await run(subjects, { ...options, listener: listener(), signal: interruption() });
   for (const { what, judgements } of report.subjects.flatMap(({ scenarios }) => scenarios))
     for (const { asked, measured, isMet } of judgements)
       print(`${isMet ? "met    " : "NOT met"}  ${what}: asked ${asked}; measured ${measured}`);

@@ -1,10 +1,9 @@
 import type { Options } from "./harness/arguments.ts";
-import { Interrupted } from "./harness/interruption.ts";
+import { Interrupted, unlessStopped } from "./harness/interruption.ts";
 import { lookAtMachine } from "./harness/machine.ts";
 import { measure, type Measurement, type Pace } from "./harness/measure.ts";
 import { nameOf, NotHere, type Scenario, type Subject } from "./harness/scenario.ts";
 import { Stage } from "./harness/stage.ts";
-import { unlessStopped } from "./harness/interruption.ts";
 import { judge } from "./report/judge.ts";
 import { sizeText } from "./report/numbers.ts";
 import type { LeftOut, Report, ScenarioReport, Shown, SubjectReport } from "./report/report.ts";
@@ -18,51 +17,35 @@ export interface Listener {
   leftOut(name: string, leftOut: LeftOut): void;
 }
 
-type RunOptions = Pick<Options, "isQuick" | "rounds" | "peer">;
+export interface RunOptions extends Pick<Options, "isQuick" | "rounds" | "peer"> {
+  readonly listener: Listener;
+  readonly signal: AbortSignal;
+}
 
 const QUICK: Pace = { rounds: 5, leastRounds: 1, budgetMs: 150 };
 const FULL: Pace = { rounds: 300, leastRounds: 3, budgetMs: 2000 };
 const QUICK_MOST_CLIENTS = 8;
 
 /** Measures everything of these subjects, one after the other. @throws Interrupted */
-export async function run(
-  subjects: readonly Subject[],
-  options: RunOptions,
-  listener: Listener,
-  signal: AbortSignal,
-): Promise<Report> {
+export async function run(catalogue: readonly Subject[], options: RunOptions): Promise<Report> {
   const machine = await lookAtMachine();
   const [started, from] = [new Date().toISOString(), performance.now()];
-  const reports: SubjectReport[] = [];
-  for (const subject of subjects) {
+  const subjects: SubjectReport[] = [];
+  for (const subject of catalogue) {
     const { name, title, about } = subject;
-    listener.subject(subject);
+    options.listener.subject(subject);
     const scenarios: ScenarioReport[] = [];
     for (const scenario of subject.scenarios)
-      scenarios.push(await runScenario(nameOf(subject, scenario), scenario, options, listener, signal));
-    reports.push({ name, title, about, scenarios });
+      scenarios.push(await runScenario(nameOf(subject, scenario), scenario, options));
+    subjects.push({ name, title, about, scenarios });
   }
-  const { isQuick, rounds, peer } = options;
   const seconds = (performance.now() - from) / 1000;
-  return {
-    format: "sanderling-bench/1",
-    started,
-    seconds,
-    isQuick,
-    rounds,
-    peer: peer?.url,
-    machine,
-    subjects: reports,
-  };
+  const { isQuick, rounds = null, peer } = options;
+  const asked = { isQuick, rounds, peer: peer?.url ?? null };
+  return { format: "sanderling-bench/1", started, seconds, ...asked, machine, subjects };
 }
 
-async function runScenario(
-  name: string,
-  scenario: Scenario,
-  options: RunOptions,
-  listener: Listener,
-  signal: AbortSignal,
-): Promise<ScenarioReport> {
+async function runScenario(name: string, scenario: Scenario, options: RunOptions): Promise<ScenarioReport> {
   const { what, unit = "ms", growth, clients = [1] } = scenario;
   const shown = { name, what, unit, sizesOf: growth?.of ?? null, clients };
   const measurements: Measurement[] = [];
@@ -70,15 +53,15 @@ async function runScenario(
   const sizes = growth ? (options.isQuick ? growth.quick : growth.sizes) : [0];
   for (const size of sizes) {
     try {
-      for await (const measurement of measureAt(name, scenario, size, options, listener, signal)) {
+      for await (const measurement of measureAt(size, name, scenario, options)) {
         measurements.push(measurement);
-        listener.measured(shown, measurement);
+        options.listener.measured(shown, measurement);
       }
     } catch (error) {
       if (error instanceof Interrupted) throw error;
       const reason = error instanceof Error ? error.message : String(error);
       leftOut.push({ reason, isFailure: !(error instanceof NotHere) });
-      listener.leftOut(name, { reason, isFailure: !(error instanceof NotHere) });
+      options.listener.leftOut(name, { reason, isFailure: !(error instanceof NotHere) });
     }
   }
   return { ...shown, measurements, judgements: judge(scenario, measurements), leftOut };
@@ -86,21 +69,19 @@ async function runScenario(
 
 /** On one stage, with each number of clients. */
 async function* measureAt(
+  size: number,
   name: string,
   scenario: Scenario,
-  size: number,
   options: RunOptions,
-  listener: Listener,
-  signal: AbortSignal,
 ): AsyncGenerator<Measurement> {
+  const { isQuick, listener, signal } = options;
   await using stage = new Stage(options);
-  const of = scenario.growth?.of;
-  const at = of === undefined ? "" : `, ${sizeText(size, of)}`;
+  const at = scenario.growth ? `, ${sizeText(size, scenario.growth.of)}` : "";
   listener.begins(name + at);
   const contenders = await unlessStopped(signal, scenario.open(stage, size));
   const pace = paceOf(scenario, options);
   for (const clients of scenario.clients ?? [1]) {
-    if (options.isQuick && clients > QUICK_MOST_CLIENTS) continue;
+    if (isQuick && clients > QUICK_MOST_CLIENTS) continue;
     if (clients > 1) listener.begins(`${name}${at}, ${clients} clients`);
     yield await measure(scenario, contenders, { clients, size, pace, signal });
   }

@@ -24,8 +24,8 @@ function machineLines({ machine, started, seconds, rounds, peer }: Report): stri
     `- Machine: ${machine.cores} cores (${machine.processor}), ${number(machine.memoryGB)} GB of memory, ${machine.kernel}${machine.isAutogrouped ? " (autogroup)" : ""}`,
     `- Versions: ${versions.join(", ")}; commit ${machine.commit}`,
     `- Run: ${started.slice(0, 16).replace("T", " ")} UTC, ${number(seconds / 60)} minutes; load average before it: ${number(machine.loadAverage)}`,
-    ...(rounds === undefined ? [] : [`- Rounds: ${rounds} of each`]),
-    ...(peer === undefined ? [] : [`- Peer: ${peer}`]),
+    ...(rounds === null ? [] : [`- Rounds: ${rounds} of each`]),
+    ...(peer === null ? [] : [`- Peer: ${peer}`]),
     "",
   ];
 }

@@ -9,9 +9,10 @@ export interface Report {
   readonly started: string;
   readonly seconds: number;
   readonly isQuick: boolean;
-  /** Undefined: as many as fitted into a scenario's time. */
-  readonly rounds?: number | undefined;
-  readonly peer?: string | undefined;
+  /** Null: as many as fitted into a scenario's time. */
+  readonly rounds: number | null;
+  /** Its address; null without one. */
+  readonly peer: string | null;
   readonly machine: Machine;
   readonly subjects: readonly SubjectReport[];
 }
