@@ -1,12 +1,19 @@
 import type { TestDaemon } from "../../test/support/daemon.ts";
 import type { Contender, Subject } from "../harness/scenario.ts";
 import { COLD, need, needOwnPython, PYTHON, type Stage } from "../harness/stage.ts";
+import { waitingFor } from "../harness/usage.ts";
 
 const PYTHON_HELLO = 'print("hello")';
 const NODE_HELLO = 'console.log("hello")';
 const DATA_FRAME = `import pandas as pd
 df = pd.DataFrame({"name": ["Alice", "Bob", "Charlie"], "age": [25, 30, 35]})
 print(df.describe())`;
+/** What makes interpreters of each kind wait. */
+const KINDS = [
+  ["python", PYTHON_HELLO],
+  ["javascript", NODE_HELLO],
+  ["python", DATA_FRAME],
+] as const;
 const GO_HELLO = 'package main\nimport "fmt"\nfunc main() { fmt.Println("hello") }';
 
 export const warm: Subject = {
@@ -58,6 +65,21 @@ export const warm: Subject = {
       name: "javascript-back-to-back",
       what: "`/execute` javascript hello, back to back",
       open: (stage) => backToBack(stage, "javascript", NODE_HELLO, ["node", "-e", NODE_HELLO]),
+    },
+    {
+      name: "memory",
+      what: "memory of what waits: Python, Node.js, pandas",
+      unit: "MB",
+      isLong: true,
+      growth: { of: ["kind", "kinds"], sizes: [1, 2, 3], quick: [1] },
+      open: async (stage, kinds) => {
+        if (kinds > 1) need("node");
+        if (kinds > 2) needOwnPython();
+        const daemon = await stage.daemon();
+        for (const [language, code] of KINDS.slice(0, kinds)) await untilWarm(daemon, language, code);
+        await stage.untilQuiet(daemon.child.pid);
+        return [{ what: "ours", call: () => Promise.resolve(waitingFor(daemon.child.pid).mb) }];
+      },
     },
     {
       name: "go",
