@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const PYTHON = join(import.meta.dir, "../.sanderling/python/bin/python");
+const PYTHON = join(import.meta.dir, "../../.sanderling/python/bin/python");
 const KEY = "key";
 const DELIMITER = "<IDS|MSG>";
 
