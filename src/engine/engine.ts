@@ -29,7 +29,6 @@ import { openCgroupContainment } from "./process/cgroup.ts";
 import type { Containment, ContainmentReport } from "./process/containment.ts";
 import { openProcessGroupContainment, RUN_ID_VARIABLE } from "./process/process-group.ts";
 import type { ProcessRun, ProcessRunSpec } from "./process/process-run.ts";
-import { isLivingChild } from "./process/spawn.ts";
 import { stopRun } from "./process/stop-run.ts";
 import type { RichEvent, RunId, SignalName } from "./run.ts";
 import { RunTable } from "./runs.ts";
@@ -159,7 +158,7 @@ export class Engine implements AsyncDisposable {
     this.#scratch = this.#resources.use(new Scratch());
     const containment = openContainment(options.containment);
     this.containment = containment.report;
-    this.#resources.use(adoptOrphans(isLivingChild));
+    this.#resources.use(adoptOrphans());
     this.#resources.use(containment);
     // Made before the runs, so that it is taken down after they have been ended.
     this.background = this.#resources.use(new BackgroundProcesses(options));
