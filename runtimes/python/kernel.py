@@ -61,6 +61,7 @@ def prepare(_modules):
 
     _load("sanderling_display")
     _load("kernel_copy")
+    _load("kernel_obstacles")
 
 
 def rehearse():
@@ -87,7 +88,7 @@ def _start():
     if before is None:
         app.start()
         return
-    copier = _load("kernel_copy").Copier(app, before, _prepare_session)
+    copier = _load("kernel_copy").Copier(app, before, _prepare_session, _load("kernel_obstacles"))
     app.start()
     while copier.was_copied:
         copier.take_over().start()

@@ -20,8 +20,6 @@ import time
 import warnings
 
 CONTROL = 3
-# Two of each context: ipykernel's own, that of its heartbeat, and that of zero-copy messages once there was one.
-_THREADS_OF_CONTEXT = 2
 # Seconds that ipykernel gets to be through with a request.
 _PATIENCE = 5
 
@@ -44,9 +42,10 @@ def descriptors():
 class Copier:
     """Listens for requests, and makes the process that is a copy a kernel of its own."""
 
-    def __init__(self, app, before, prepare_session):
-        """`before`: what was open before the app made its sockets."""
+    def __init__(self, app, before, prepare_session, obstacles):
+        """`before`: what was open before the app made its sockets. `obstacles`: the module kernel_obstacles."""
         self._prepare_session = prepare_session
+        self._obstacles = obstacles
         self._before = before
         # Those that the app has made; a copy makes them anew in their place.
         self._streams = {"stdout": sys.stdout, "stderr": sys.stderr}
@@ -88,13 +87,13 @@ class Copier:
         self._attempt(message.decode().split("\0"), passed, time.monotonic() + _PATIENCE)
 
     def _attempt(self, request, passed, deadline):
-        if any(map(_is_kernels, asyncio.all_tasks(self._loop))) and time.monotonic() < deadline:
+        if self._obstacles.is_busy(self._loop) and time.monotonic() < deadline:
             # ipykernel is about to be through with its last request.
             self._loop.call_later(0.002, self._attempt, request, passed, deadline)
             return
         report = passed[0]
         try:
-            obstacle = self._obstacle()
+            obstacle = self._obstacles.find(self._app, self._streams.values(), self._loop)
             if obstacle is None:
                 self._fork(request, passed)
             else:
@@ -104,64 +103,6 @@ class Copier:
         finally:
             for fd in passed:
                 os.close(fd)
-
-    def _obstacle(self):
-        """What would not be in the copy, and whose absence would make it hang or lie."""
-        threads = [thread.name for thread in threading.enumerate() if not self._is_own_thread(thread)]
-        if threads:
-            return {"what": "its code has threads, which a copy would not have", "threads": threads}
-        tasks = [task.get_name() for task in asyncio.all_tasks(self._loop)]
-        if tasks:
-            return {"what": "its code has asyncio tasks that are not done, which a copy could not go on with", "tasks": tasks}
-        native = self._lasting_native_threads()
-        if native:
-            return {"what": "a library has threads of its own, which a copy would not have", "threads": native}
-        children = _children()
-        if children:
-            return {"what": "its code has running processes, which would not be the copy's", "processes": children}
-        return None
-
-    def _is_own_thread(self, thread):
-        app = self._app
-        own = [
-            threading.main_thread(),
-            app.iopub_thread.thread,
-            app.control_thread,
-            app.shell_channel_thread,
-            app.heartbeat,
-            app.poller,
-            *(getattr(stream, "watch_fd_thread", None) for stream in self._streams.values()),
-            getattr(getattr(app.shell, "history_manager", None), "save_thread", None),
-        ]
-        return thread in own or type(thread).__name__ == "GarbageCollectorThread"
-
-    def _lasting_native_threads(self):
-        """The system shows a thread for a moment longer than whoever waits for its end does."""
-        for _ in range(10):
-            names = self._native_threads()
-            if not names:
-                break
-            time.sleep(0.005)
-        return names
-
-    def _native_threads(self):
-        """Threads that Python does not know of, by their names, without those of libraries that survive a fork."""
-        # Python keeps the main thread's number of before a fork.
-        python = {os.getpid(), *(thread.native_id for thread in threading.enumerate())}
-        contexts = 2 + any(type(thread).__name__ == "GarbageCollectorThread" for thread in threading.enumerate())
-        names = []
-        for tid in os.listdir("/proc/self/task"):
-            try:
-                with open(f"/proc/self/task/{tid}/comm") as file:
-                    if int(tid) not in python:
-                        names.append(file.read().strip())
-            except OSError:
-                pass  # It has just ended.
-        messaging = [name for name in names if name.startswith("ZMQbg/")]
-        others = [name for name in names if not name.startswith("ZMQbg/")]
-        if len(messaging) > contexts * _THREADS_OF_CONTEXT:
-            return messaging
-        return others if len(others) > _blas_threads() else []
 
     def _fork(self, request, passed):
         report, stdout, stderr, control, *groups = passed
@@ -344,57 +285,11 @@ def _fork_orphan():
     return True
 
 
-def _is_kernels(task):
-    """Whether a task is one of ipykernel's own."""
-    code = getattr(task.get_coro(), "cr_code", None)
-    return code is not None and any(f"/{name}/" in code.co_filename for name in ("ipykernel", "tornado", "zmq"))
-
-
 def _answer(report, text):
     try:
         os.write(report, (text + "\n").encode())
     except BrokenPipeError:
         pass  # Nobody waits for it any more.
-
-
-def _children():
-    """Running child processes, each with its name."""
-    found = []
-    for tid in os.listdir("/proc/self/task"):
-        try:
-            with open(f"/proc/self/task/{tid}/children") as file:
-                pids = file.read().split()
-        except OSError:
-            continue
-        for pid in pids:
-            try:
-                with open(f"/proc/{pid}/stat", errors="replace") as file:
-                    name, _, rest = file.read().partition("(")[2].rpartition(")")
-            except OSError:
-                continue
-            if rest.split()[0] not in "ZX":
-                found.append(f"{pid} {name}")
-    return found
-
-
-def _blas_threads():
-    """Those of OpenBLAS, which ends them before a fork and starts them again when they are needed."""
-    import ctypes
-
-    with open("/proc/self/maps", errors="replace") as file:
-        paths = {line.split(maxsplit=5)[5].strip() for line in file if "openblas" in line}
-    count = 0
-    for path in paths:
-        try:
-            library = ctypes.CDLL(path)
-        except OSError:
-            continue
-        for name in ("openblas_get_num_threads", "openblas_get_num_threads64_"):
-            for prefix in ("", "scipy_"):
-                function = getattr(library, prefix + name, None)
-                if function is not None:
-                    count += max(0, function() - 1)
-    return count
 
 
 def _sockets_named(app):

@@ -29,7 +29,6 @@ import type { Containment, ContainmentReport } from "./process/containment.ts";
 import { openJournals } from "./process/journal-directory.ts";
 import { openContainment } from "./process/open-containment.ts";
 import type { ProcessRun } from "./process/process-run.ts";
-import { isLivingChild } from "./process/spawn.ts";
 import { stopRun } from "./process/stop-run.ts";
 import type { RichEvent, RunId, SignalName } from "./run.ts";
 import { RunPlaces } from "./run-places.ts";
@@ -172,7 +171,7 @@ export class Engine implements AsyncDisposable {
     });
     const containment = openContainment(options.containment);
     this.containment = containment.report;
-    this.#resources.use(adoptOrphans(isLivingChild));
+    this.#resources.use(adoptOrphans());
     this.#resources.use(containment);
     // Made before the runs, so that it is taken down after they have been ended.
     this.background = this.#resources.use(new BackgroundProcesses(options));

@@ -11,6 +11,7 @@ import kernelZmtp from "../../../runtimes/kernel/zmtp.cjs" with { type: "text" }
 import nodeHooks from "../../../runtimes/node/hooks.mjs" with { type: "text" };
 import nodeMain from "../../../runtimes/node/main.cjs" with { type: "text" };
 import pythonForkServer from "../../../runtimes/python/forkserver.py" with { type: "text" };
+import pythonKernelObstacles from "../../../runtimes/python/kernel_obstacles.py" with { type: "text" };
 import pythonKernelCopy from "../../../runtimes/python/kernel_copy.py" with { type: "text" };
 import pythonKernel from "../../../runtimes/python/kernel.py" with { type: "text" };
 import pythonDisplay from "../../../runtimes/python/sanderling_display.py" with { type: "text" };
@@ -24,6 +25,7 @@ const FILES = {
   "python/main.py": pythonMain,
   "python/kernel.py": pythonKernel,
   "python/kernel_copy.py": pythonKernelCopy,
+  "python/kernel_obstacles.py": pythonKernelObstacles,
   "python/sanderling_display.py": pythonDisplay,
   "python/sanderling_show.py": pythonShow,
   "kernel/bash.cjs": bashKernel,

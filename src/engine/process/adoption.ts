@@ -15,15 +15,14 @@ let adopting = 0;
  * Makes orphans of the daemon's children its own children (prctl(2), PR_SET_CHILD_SUBREAPER), so that what a run
  * left behind stays below the daemon and a process that is forked to live on by itself has a parent that knows
  * how it ended. Collects those that nobody waits for: as zombies they would use up the machine's process numbers.
- * @param isOwnChild Whether a pid belongs to a child that the runtime itself waits for.
  */
-export function adoptOrphans(isOwnChild: (pid: number) => boolean): Disposable {
+export function adoptOrphans(): Disposable {
   if (adopting++ === 0) becomeSubreaper(true);
   let scheduled: NodeJS.Immediate | undefined;
   let later: Timer | undefined;
   let seen: readonly string[] = [];
   const collectSeen = () => {
-    const now = zombies(isOwnChild);
+    const now = zombies();
     for (const { pid } of now.filter(({ name }) => seen.includes(name))) collect(pid);
     seen = now.map(({ name }) => name);
     later = seen.length === 0 ? undefined : setTimeout(collectSeen, NOBODYS_AFTER_MS).unref();
@@ -72,10 +71,10 @@ function collectAwaited(): void {
 const UNKNOWN: ChildExit = { code: null, signal: null, maxRssBytes: 0, cpuSeconds: 0 };
 
 /** Dead children that nobody is known to wait for, each with a name that no other ever has. */
-function zombies(isOwnChild: (pid: number) => boolean): { pid: number; name: string }[] {
+function zombies(): { pid: number; name: string }[] {
   const children = readText(`/proc/self/task/${process.pid}/children`).split(" ").filter(Boolean).map(Number);
   return children.flatMap((pid) => {
-    if (isOwnChild(pid) || awaited.has(pid)) return [];
+    if (isLivingChild(pid) || awaited.has(pid)) return [];
     const stat = readStat(pid);
     return stat?.state === "Z" ? [{ pid, name: `${pid} ${stat.startTime}` }] : [];
   });
