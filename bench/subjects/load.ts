@@ -1,8 +1,9 @@
 import type { TestDaemon } from "../../test/support/daemon.ts";
+import { until } from "../../test/support/engine.ts";
 import type { Floor } from "../floors/floor.ts";
 import { get, post, spawnOnFloor } from "../harness/calls.ts";
 import type { Contenders, Scenario, Subject } from "../harness/scenario.ts";
-import { COLD, need, needOwnPython, type Stage } from "../harness/stage.ts";
+import { COLD, execdOf, need, needOwnPython, type Stage } from "../harness/stage.ts";
 import { contextOf, inContext, streamed, withPeer } from "./execd-calls.ts";
 import { running, untilWarm } from "./warm.ts";
 
@@ -65,6 +66,21 @@ export const load: Subject = {
         },
       ],
     },
+    {
+      name: "fairness",
+      what: "`/commands/run echo hi` while another run's output is streamed without end",
+      open: async (stage) => {
+        need("curl");
+        const [daemon, quiet] = [await stage.daemon(), await stage.daemon()];
+        await printForEver(stage, daemon);
+        // Both are called while that run takes its processors: what differs is the daemon that carries its output.
+        const call = (target: TestDaemon) => () => post(target, "/commands/run", { command: "echo hi" });
+        return [
+          { what: "ours", pid: daemon.child.pid, call: call(daemon) },
+          { what: "a daemon that carries none", pid: quiet.child.pid, call: call(quiet) },
+        ];
+      },
+    },
     warmAndCold("javascript", 'console.log("hello")', "node"),
     {
       name: "execd-command",
@@ -97,6 +113,19 @@ export const load: Subject = {
     },
   ],
 };
+
+/** Its reader is a process of its own, which reads as fast as it can. */
+async function printForEver(stage: Stage, daemon: TestDaemon): Promise<void> {
+  const { url, token } = execdOf(daemon);
+  const body = JSON.stringify({ command: "yes 'a line of some forty characters, for ever'" });
+  const head = `X-EXECD-ACCESS-TOKEN: ${token}`;
+  void stage
+    .sh('exec curl -sN -H "$1" -d "$2" "$3" >/dev/null', head, body, `${url}/command`)
+    .catch(() => undefined);
+  await until(
+    async () => ((await (await daemon.fetch("/health")).json()) as { active_runs: number }).active_runs > 0,
+  );
+}
 
 async function besideFloor(
   stage: Stage,

@@ -5,8 +5,17 @@ import { userNames } from "../user.ts";
 import { bootTimeMs, CLOCK_TICKS, uptimeSeconds } from "./clock.ts";
 import { identityOf, readCommandLine, readStatLine, type StatLine } from "./stat-line.ts";
 
+/** What a process uses. */
+export interface ProcessLoad {
+  /** Of one processor, over the life of the process, as `ps` tells it; above 100 with several threads. */
+  readonly cpuPercent: number;
+  readonly cpuSeconds: number;
+  readonly memoryBytes: number;
+  readonly memoryPercent: number;
+}
+
 /** One process of the machine, as `ps` shows it. */
-export interface SystemProcess {
+export interface SystemProcess extends ProcessLoad {
   readonly pid: number;
   readonly parent: number;
   readonly name: string;
@@ -14,11 +23,6 @@ export interface SystemProcess {
   readonly command: string;
   readonly user: string;
   readonly state: ProcessState;
-  /** Of one processor, over the life of the process, as `ps` tells it; above 100 with several threads. */
-  readonly cpuPercent: number;
-  readonly cpuSeconds: number;
-  readonly memoryBytes: number;
-  readonly memoryPercent: number;
   readonly threads: number;
   readonly startedAt: Date;
 }
@@ -73,6 +77,12 @@ export function findSystemProcess(pid: number): SystemProcess | undefined {
   return stat && describe(stat, { now: uptimeSeconds(), names: userNames(), boot: bootTimeMs() });
 }
 
+/** The same of hundreds, without what only people want to know. */
+export function findProcessLoad(pid: number): ProcessLoad | undefined {
+  const stat = readStatLine(String(pid));
+  return stat && loadOf(stat, uptimeSeconds());
+}
+
 interface Surroundings {
   /** Seconds since boot. */
   readonly now: number;
@@ -92,7 +102,6 @@ async function describeAll(stats: readonly StatLine[], now: number): Promise<Sys
 
 function describe(stat: StatLine, { now, names, boot }: Surroundings): SystemProcess {
   const uid = identityOf(stat.pid)?.uid;
-  const memoryBytes = stat.pages * pageBytes();
   return {
     pid: stat.pid,
     parent: stat.parent,
@@ -100,12 +109,19 @@ function describe(stat: StatLine, { now, names, boot }: Surroundings): SystemPro
     command: readCommandLine(stat.pid) ?? `[${stat.name}]`,
     user: uid === undefined ? "unknown" : (names.get(uid) ?? String(uid)),
     state: STATES[stat.state] ?? "unknown",
+    ...loadOf(stat, now),
+    threads: stat.threads,
+    startedAt: new Date(boot + (1000 * stat.startTicks) / CLOCK_TICKS),
+  };
+}
+
+function loadOf(stat: StatLine, now: number): ProcessLoad {
+  const memoryBytes = stat.pages * pageBytes();
+  return {
     cpuPercent: round(100 * cpuShare(stat, now)),
     cpuSeconds: stat.ticks / CLOCK_TICKS,
     memoryBytes,
     memoryPercent: round((100 * memoryBytes) / totalmem()),
-    threads: stat.threads,
-    startedAt: new Date(boot + (1000 * stat.startTicks) / CLOCK_TICKS),
   };
 }
 

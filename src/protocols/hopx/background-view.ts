@@ -1,5 +1,5 @@
 import type { BackgroundProcess } from "../../engine/background/process.ts";
-import { findSystemProcess } from "../../engine/system/process-table.ts";
+import { findProcessLoad } from "../../engine/system/process-table.ts";
 import { exitCode, type RunEnd } from "../../engine/run.ts";
 import { describeOutput, describeRun, describeUsage } from "./result.ts";
 
@@ -90,7 +90,7 @@ async function describeOutcome({ run, outcome }: BackgroundProcess, maxBytes: nu
 
 /** Numbers, because a library prints them as such; 0 where nothing is known or nothing runs. */
 function loadOf({ run, outcome }: BackgroundProcess) {
-  const first = outcome || run.pid === undefined ? undefined : findSystemProcess(run.pid);
+  const first = outcome || run.pid === undefined ? undefined : findProcessLoad(run.pid);
   const seconds = outcome ? outcome.durationMs / 1000 : secondsSince(run.startedAt);
   const cpuSeconds = run.usage.cpuSeconds ?? first?.cpuSeconds ?? 0;
   return {
