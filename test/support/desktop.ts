@@ -14,6 +14,8 @@ export type Argv = readonly [string, ...string[]];
 
 /** An engine with its desktop started. `await using` ends it and fails when a process of it lives on. */
 export class TestDesktop implements AsyncDisposable {
+  readonly #launched: { readonly run: ProcessRun; readonly window: WindowFacts }[] = [];
+
   private constructor(
     readonly test: TestEngine,
     public session: Session,
@@ -40,6 +42,7 @@ export class TestDesktop implements AsyncDisposable {
 
   /** Starts a program and waits for its window, with the keys. */
   async launch(...argv: Argv): Promise<{ run: ProcessRun; window: WindowFacts }> {
+    await this.#untilGone(this.#launched.filter(({ run }) => run.hasEnded));
     const before = new Set((await this.session.windows.list()).map(windowKey));
     const run = await this.start(...argv);
     const window = await this.session.windows.waitFor(
@@ -48,8 +51,15 @@ export class TestDesktop implements AsyncDisposable {
     );
     // A program that has not drawn yet may not heed anything yet either.
     await waitUntilStable(this.session, { quietMs: 50, timeoutMs: 5000 });
-    if (window) return { run, window };
-    throw new Error(`${argv.join(" ")} has no window`);
+    if (!window) throw new Error(`${argv.join(" ")} has no window`);
+    this.#launched.push({ run, window });
+    return { run, window };
+  }
+
+  /** The server may not have heard yet that a program has ended, and gives the next one the same ids then. */
+  async #untilGone(ended: readonly { readonly window: WindowFacts }[]): Promise<void> {
+    const keys = ended.map(({ window }) => windowKey(window));
+    await until(async () => !(await this.session.windows.list()).some((one) => keys.includes(windowKey(one))));
   }
 
   /** A window that prints every event it gets, a line each. */
