@@ -32,6 +32,13 @@ export interface ExecdServer {
   readonly token: string;
 }
 
+export interface DaemonOptions {
+  /** What starts it; default: this checkout with this Bun. */
+  readonly command?: readonly string[];
+  /** False: its caller, in the same session, gets its share of busy processors as well. */
+  readonly isInOwnSession?: boolean;
+}
+
 export interface StageOptions {
   readonly peer: ExecdServer | undefined;
 }
@@ -57,10 +64,10 @@ export class Stage implements AsyncDisposable {
    */
   daemon(
     env: Readonly<Record<string, string>> = {},
-    command: readonly string[] = DAEMON,
+    { command = DAEMON, isInOwnSession = true }: DaemonOptions = {},
   ): Promise<TestDaemon> {
     this.#expectOpen();
-    const inSession = Bun.which("setsid") === null ? command : ["setsid", ...command];
+    const inSession = isInOwnSession && Bun.which("setsid") !== null ? ["setsid", ...command] : command;
     const withPython = PYTHON === OWN_PYTHON;
     return this.use(TestDaemon.start({ env: { ...QUIET, ...env }, withPython, command: inSession }));
   }
