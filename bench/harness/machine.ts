@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { VERSION } from "../../src/version.ts";
@@ -34,7 +35,7 @@ export async function lookAtMachine(): Promise<Machine> {
     processor: cpus()[0]?.model ?? "unknown",
     memoryGB: totalmem() / 1e9,
     kernel: `Linux ${release()}`,
-    isAutogrouped: await isAutogrouped(),
+    isAutogrouped: isAutogrouped(),
     versions: {
       Sanderling: VERSION,
       Bun: Bun.version,
@@ -47,9 +48,12 @@ export async function lookAtMachine(): Promise<Machine> {
   };
 }
 
-async function isAutogrouped(): Promise<boolean> {
-  const file = Bun.file("/proc/sys/kernel/sched_autogroup_enabled");
-  return (await file.exists()) && (await file.text()).trim() === "1";
+function isAutogrouped(): boolean {
+  try {
+    return readFileSync("/proc/sys/kernel/sched_autogroup_enabled", "utf8").trim() === "1";
+  } catch {
+    return false; // A kernel without the feature.
+  }
 }
 
 /** What a program prints; "none" when it is not there. */

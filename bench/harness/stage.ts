@@ -32,6 +32,13 @@ export interface ExecdServer {
   readonly token: string;
 }
 
+export interface DaemonOptions {
+  /** What starts it; default: this checkout with this Bun. */
+  readonly command?: readonly string[];
+  /** False: its caller, in the same session, gets its share of busy processors as well. */
+  readonly isInOwnSession?: boolean;
+}
+
 export interface StageOptions {
   readonly peer: ExecdServer | undefined;
 }
@@ -54,11 +61,11 @@ export class Stage implements AsyncDisposable {
   /** A daemon of its own, in a session of its own as services are started. `env`: settings over the defaults. */
   daemon(
     env: Readonly<Record<string, string>> = {},
-    command: readonly string[] = DAEMON,
+    { command = DAEMON, isInOwnSession = true }: DaemonOptions = {},
   ): Promise<TestDaemon> {
     this.#expectOpen();
     const withPython = PYTHON === OWN_PYTHON;
-    return this.use(TestDaemon.start({ env: { ...QUIET, ...env }, withPython, command }));
+    return this.use(TestDaemon.start({ env: { ...QUIET, ...env }, withPython, command, isInOwnSession }));
   }
 
   floor(): Promise<Floor> {

@@ -44,7 +44,8 @@ export const observability: Subject = {
         { asked: "at most 100 ms with 200 runs", anyOf: [{ figure: "max", atMost: 100 }], size: BURNING },
       ],
       open: async (stage, runs) => {
-        const daemon = await stage.daemon();
+        // Or what is measured would be how long this process waits for a processor among the runs.
+        const daemon = await stage.daemon({}, { isInOwnSession: false });
         await burn(daemon, runs);
         return [{ what: "ours", pid: daemon.child.pid, call: () => get(daemon, "/health") }];
       },

@@ -45,7 +45,7 @@ export const start: Subject = {
 
 async function toFirstAnswer(stage: Stage, command?: readonly string[]): Promise<number> {
   const started = performance.now();
-  await using fresh = await stage.daemon({}, command);
+  await using fresh = await stage.daemon({}, command ? { command } : {});
   await post(fresh, "/commands/run", { command: "true" });
   return performance.now() - started;
 }

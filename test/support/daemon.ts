@@ -18,6 +18,8 @@ export interface TestDaemonOptions {
   readonly command?: readonly string[];
   /** With the product's own Python, which `make test` sets up, and its kernels. */
   readonly withPython?: boolean;
+  /** False: in the caller's session, which gets the daemon's share of busy processors; default: true. */
+  readonly isInOwnSession?: boolean;
 }
 
 /** A real daemon in a session of its own, with a workspace and a data directory of its own. It ends with the test. */
@@ -33,7 +35,12 @@ export class TestDaemon implements AsyncDisposable {
     readonly log: Promise<string>,
   ) {}
 
-  static async start({ env = {}, command, withPython }: TestDaemonOptions = {}): Promise<TestDaemon> {
+  static async start({
+    env = {},
+    command,
+    withPython,
+    isInOwnSession = true,
+  }: TestDaemonOptions = {}): Promise<TestDaemon> {
     const directory = await mkdtemp(join(tmpdir(), "sanderling-test-"));
     if (withPython === true) {
       await mkdir(join(directory, "data"));
@@ -58,7 +65,7 @@ export class TestDaemon implements AsyncDisposable {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
-      detached: true,
+      detached: isInOwnSession,
     });
     const log = new Response(child.stderr).text();
     const ready = JSON.parse(await firstLine(child.stdout, log)) as {

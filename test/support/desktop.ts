@@ -59,7 +59,9 @@ export class TestDesktop implements AsyncDisposable {
   /** The server may not have heard yet that a program has ended, and gives the next one the same ids then. */
   async #untilGone(ended: readonly { readonly window: WindowFacts }[]): Promise<void> {
     const keys = ended.map(({ window }) => windowKey(window));
-    await until(async () => !(await this.session.windows.list()).some((one) => keys.includes(windowKey(one))));
+    await until(
+      async () => !(await this.session.windows.list()).some((one) => keys.includes(windowKey(one))),
+    );
   }
 
   /** A window that prints every event it gets, a line each. */
