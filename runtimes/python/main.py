@@ -173,7 +173,6 @@ def rehearse():
 
     with open(__file__, "rb") as file:
         file.read()
-    os.getcwd()
     scope = {}
     _execute(b"def f(a):\n    return [a] * 2\nprint\nx = f('a')", "", scope)
     scope.clear()
