@@ -16,6 +16,7 @@ import { allowedAddresses, DEFAULT_TARGETS, kindOf } from "../../src/engine/webh
 import { runProgram } from "../support/clients.ts";
 import { refusal, until } from "../support/engine.ts";
 import { HookServer } from "../support/hook-server.ts";
+import { freePort } from "../support/ports.ts";
 
 let directory: string;
 beforeEach(async () => {
@@ -58,11 +59,6 @@ class Opened implements AsyncDisposable {
   }
 }
 
-async function unusedPort(): Promise<number> {
-  await using server = new HookServer();
-  return server.port;
-}
-
 describe("a delivery", () => {
   test("is sent once to a target that takes it, with the caller's headers and the timestamp", async () => {
     await using server = new HookServer();
@@ -95,7 +91,7 @@ describe("a delivery", () => {
   });
 
   test("to a target that is down is tried again until it is up", async () => {
-    const port = await unusedPort();
+    const port = await freePort();
     await using opened = new Opened();
     opened.send({ url: `http://127.0.0.1:${port}/hook` });
     await until(() => (opened.queue.find("one")?.attempts ?? 0) >= 2);
@@ -106,7 +102,7 @@ describe("a delivery", () => {
   });
 
   test("to a target that stays down fails after the last attempt and says so", async () => {
-    const port = await unusedPort();
+    const port = await freePort();
     await using opened = new Opened({ retryBaseMs: 1 });
     opened.send({ url: `http://127.0.0.1:${port}/hook` });
     expect(await opened.finished()).toMatchObject({
@@ -289,7 +285,7 @@ describe("the bounds", () => {
 
 describe("a restart", () => {
   test("takes up what was pending, with the same delivery id", async () => {
-    const port = await unusedPort();
+    const port = await freePort();
     let before: Delivery;
     {
       await using opened = new Opened({ retryBaseMs: 200 });

@@ -12,8 +12,20 @@ export async function heldPort(): Promise<{ readonly port: number } & AsyncDispo
   };
 }
 
-/** One that was free a moment ago. */
+/**
+ * One that nobody listens on. Not of those that the kernel gives (ip(7), ip_local_port_range: from 32768): a client
+ * that connects to such a one may be given it as its own, and is connected to itself.
+ */
 export async function freePort(): Promise<number> {
-  await using held = await heldPort();
-  return held.port;
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    return port;
+  }
 }

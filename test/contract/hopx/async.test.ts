@@ -6,6 +6,7 @@ import { CLIENT_PYTHON, runProgram } from "../../support/clients.ts";
 import { TEST_API_KEY, TestDaemon, type Answer } from "../../support/daemon.ts";
 import { until } from "../../support/engine.ts";
 import { HookServer, type ReceivedHook } from "../../support/hook-server.ts";
+import { freePort } from "../../support/ports.ts";
 
 const FAST = { SANDERLING_WEBHOOK_RETRY_BASE_MS: "20" };
 let daemon: TestDaemon;
@@ -35,11 +36,6 @@ function delivered(id: unknown, on = daemon): Promise<State> {
     const state = await stateOf(id, on);
     return state.delivery.status === "pending" ? undefined : state;
   });
-}
-
-async function unusedPort(): Promise<number> {
-  await using server = new HookServer();
-  return server.port;
 }
 
 const bodyOf = (hook: ReceivedHook | undefined) =>
@@ -239,7 +235,7 @@ describe("POST /execute/async", () => {
   });
 
   test("neither headers, secrets nor addresses reach the log", async () => {
-    const port = await unusedPort();
+    const port = await freePort();
     const other = await TestDaemon.start({ env: { SANDERLING_WEBHOOK_RETRY_BASE_MS: "1" } });
     const { body } = await other.post("/execute/async", {
       code: "1",
@@ -334,7 +330,7 @@ describe("a daemon that is killed", () => {
   test("between a run's end and its delivery: the next one delivers, with the same delivery id", async () => {
     const data = await mkdtemp(join(tmpdir(), "sanderling-data-"));
     const env = { ...FAST, SANDERLING_DATA_DIR: data };
-    const port = await unusedPort();
+    const port = await freePort();
     const first = await TestDaemon.start({ env });
     const { body } = await first.post("/execute/async", {
       code: "print('kept')",
