@@ -126,9 +126,10 @@ describe("a program that does not read its stdin", () => {
 
   test("may close it while much waits", async () => {
     await using lab = await openEngine();
-    const run = await lab.sh("read line; exec <&-; exec sleep 600", open);
+    const run = await lab.sh("until [ -e gate ]; do :; done; exec <&-; exec sleep 600", open);
     const input = inputOf(run);
-    input.write(bytes(`go\n${"x".repeat(500_000)}`));
+    input.write(new Uint8Array(500_000));
+    await Bun.write(`${lab.workspace}/gate`, "");
     await until(() => input.state === "refused");
     expect(input.waitingBytes).toBe(0);
     expect(refusalOf(() => input.end()).code).toBe("conflict");

@@ -1,4 +1,4 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../error.ts";
@@ -42,12 +42,14 @@ export interface Place {
  * it or stop it any more.
  */
 export function openCgroupContainment({ endStale }: { readonly endStale: boolean }): Containment | undefined {
-  const name = ownName();
+  const hierarchies = findHierarchies().filter(
+    ({ version, controllers }) => version === 2 || WANTED.some((name) => controllers.has(name)),
+  );
+  if (endStale) for (const { own } of hierarchies) endWhatIsStale(own);
+  const name = ownName(hierarchies);
   const places: Place[] = [];
-  for (const hierarchy of findHierarchies()) {
-    const useful = hierarchy.version === 2 || WANTED.some((name) => hierarchy.controllers.has(name));
-    if (useful && endStale) endWhatIsStale(hierarchy.own);
-    const place = useful ? claim(hierarchy, name) : undefined;
+  for (const hierarchy of hierarchies) {
+    const place = claim(hierarchy, name);
     if (place) places.push(place);
   }
   // Version 2 first: a process can be started inside it, and one write ends all of it.
@@ -55,14 +57,29 @@ export function openCgroupContainment({ endStale }: { readonly endStale: boolean
     (a, b) =>
       b.version - a.version || Number(b.controllers.has("memory")) - Number(a.controllers.has("memory")),
   );
-  return places.length === 0 ? undefined : new CgroupContainment(places);
+  // A place that only some runs have keeps nobody together.
+  if (places.some(isForEveryRun)) return new CgroupContainment(places);
+  places.forEach(leave);
+  return undefined;
+}
+
+/** A version 1 cpu cgroup costs scheduling weight on every switch, so it is made only for a run that asks. */
+function isForEveryRun({ version, controllers }: Place): boolean {
+  return version === 2 || controllers.has("memory") || controllers.has("pids");
 }
 
 let opened = 0;
 
-/** Names this process for ever, because a pid alone comes again: in a container the daemon's always does. */
-function ownName(): string {
-  return `${PREFIX}${process.pid}-${readStat(process.pid)?.startTime ?? 0}-${++opened}`;
+/**
+ * Names this process for ever, because a pid alone comes again: in a container the daemon's always does. And it is
+ * nowhere taken by another engine of this process, of which something may live on.
+ */
+function ownName(hierarchies: readonly Hierarchy[]): string {
+  const prefix = `${PREFIX}${process.pid}-${readStat(process.pid)?.startTime ?? 0}`;
+  for (;;) {
+    const name = `${prefix}-${++opened}`;
+    if (!hierarchies.some(({ own }) => existsSync(join(own, name)))) return name;
+  }
 }
 
 function claim(hierarchy: Hierarchy, name: string): Place | undefined {
@@ -82,6 +99,13 @@ function claim(hierarchy: Hierarchy, name: string): Place | undefined {
     };
   tryRemoveDirectory(base);
   return undefined;
+}
+
+/** Removes what is empty of it. */
+function leave({ base, home }: Place): void {
+  for (const directory of childDirectories(base)) tryRemoveDirectory(directory);
+  tryRemoveDirectory(base);
+  if (home !== undefined) closeSync(home);
 }
 
 /** Hands controllers down to the runs (cgroups(7): a cgroup that does so must hold no processes itself). */
@@ -154,11 +178,7 @@ class CgroupContainment implements Containment {
     await this.#refill;
     await Promise.all([...this.#open].map((enclosure) => enclosure.kill()));
     clearTimeout(this.#removal);
-    for (const place of this.#places) {
-      for (const directory of childDirectories(place.base)) tryRemoveDirectory(directory);
-      tryRemoveDirectory(place.base);
-      if (place.home !== undefined) closeSync(place.home);
-    }
+    this.#places.forEach(leave);
   }
 
   #refuseUnenforceable(limits: RunLimits): void {
@@ -174,15 +194,8 @@ class CgroupContainment implements Containment {
     if (limits.processes !== undefined && !enforces.processes) refuse("processes", "pids");
   }
 
-  /** A version 1 cpu cgroup costs scheduling weight on every switch, so it is made only for a run that asks. */
   #placesFor(limits: RunLimits): readonly Place[] {
-    return this.#places.filter(
-      (place) =>
-        place.version === 2 ||
-        place.controllers.has("memory") ||
-        place.controllers.has("pids") ||
-        limits.cpus !== undefined,
-    );
+    return this.#places.filter((place) => isForEveryRun(place) || limits.cpus !== undefined);
   }
 
   #nextSlot(limits: RunLimits): Slot {
