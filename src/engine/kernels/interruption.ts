@@ -5,6 +5,8 @@ import type { KernelRequest } from "./kernel-request.ts";
 export type InterruptOutcome = "interrupted" | "stubborn" | "died";
 
 const TIMES = 2;
+/** A kernel that executes something has heeded an interrupt by then; what awaits something may have to be woken. */
+const WAKE_AFTER_MS = 50;
 /** Kernels that are idle begin at once, and not all say so. */
 const BEGIN_MS = 500;
 
@@ -46,10 +48,15 @@ export class Interruption {
     for (let i = 0; i < TIMES; i++) {
       // Nor does it help to disturb the question whether the other half of "finished" comes (kernel.ts).
       if (!this.#request.isHalfFinished) this.#kernel.interrupt();
-      const how = await within(this.#graceMs / TIMES, ends);
+      const how = (await within(WAKE_AFTER_MS, ends)) ?? (await this.#woken(ends));
       if (how) return how;
     }
     return "stubborn";
+  }
+
+  #woken<T>(ends: readonly Promise<T>[]): Promise<T | undefined> {
+    this.#kernel.wake();
+    return within(this.#graceMs / TIMES - WAKE_AFTER_MS, ends);
   }
 }
 

@@ -117,8 +117,15 @@ export class Kernel implements AsyncDisposable {
     if (this.kind.spec.interruptMode === "message") this.#client.send("control", "interrupt_request", {});
     // The kernel and the programs it runs, as a terminal would; what made a session of its own goes on.
     else process.kill(-this.pid, "SIGINT");
-    // ipykernel notices a signal that came while it awaits something only when the next message comes
-    // (tornado's add_callback does not wake a loop from its own thread).
+  }
+
+  /**
+   * Asks it something, so that it looks up: ipykernel notices a signal that came while it awaits something only when
+   * the next message comes (tornado's add_callback does not wake a loop from its own thread). Not while it may be about
+   * to reply: ipykernel 7.0 to 7.3 can lose what arrives in the moment of a reply, and all that follows
+   * (ipython/ipykernel #1554).
+   */
+  wake(): void {
     this.#ask();
   }
 
