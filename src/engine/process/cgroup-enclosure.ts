@@ -17,6 +17,12 @@ const CPU_PERIOD_MICROSECONDS = 100_000;
 /** A kill takes effect when each process next runs in the kernel; on a loaded machine that is not at once. */
 const KILL_DEADLINE_MS = 10_000;
 const LONGEST_PAUSE_MS = 20;
+/**
+ * The runtime's watcher now and then misses the one change that is waited for. So it is looked again, each time after
+ * twice as long: what has been waited for is noticed before it has taken twice its time.
+ */
+const LOOK_AGAIN_MS = 20;
+const LONGEST_LOOK_AGAIN_MS = 60_000;
 
 export class CgroupEnclosure implements Enclosure {
   readonly #slot: Slot;
@@ -29,6 +35,7 @@ export class CgroupEnclosure implements Enclosure {
   /** Whoever waits in `emptied`. They share one watcher: of two on one file, closing one may silence the other. */
   readonly #waiting = new Set<() => void>();
   #watcher: FSWatcher | undefined;
+  #again: Timer | undefined;
   #leader: LeaderUsage | undefined;
 
   constructor(slot: Slot, limits: RunLimits, onRelease: () => void) {
@@ -111,6 +118,7 @@ export class CgroupEnclosure implements Enclosure {
     signal.addEventListener("abort", () => resolve(), { once: true });
     try {
       this.#watcher ??= watch(this.#events, () => this.#look());
+      if (this.#again === undefined) this.#lookAgain(LOOK_AGAIN_MS);
       this.#look();
     } catch {
       // Version 1 has no such file, and an empty cgroup may have been removed by now.
@@ -121,7 +129,16 @@ export class CgroupEnclosure implements Enclosure {
       if (this.#waiting.size > 0) return;
       this.#watcher?.close();
       this.#watcher = undefined;
+      clearTimeout(this.#again);
+      this.#again = undefined;
     });
+  }
+
+  #lookAgain(pauseMs: number): void {
+    this.#again = setTimeout(() => {
+      this.#lookAgain(Math.min(2 * pauseMs, LONGEST_LOOK_AGAIN_MS));
+      this.#look();
+    }, pauseMs).unref();
   }
 
   #look(): void {

@@ -86,6 +86,9 @@ function readShort(path: string): string {
   }
   try {
     return short.toString("latin1", 0, readSync(file, short, 0, short.byteLength, null));
+  } catch {
+    // ENODEV: the cgroup has been removed since.
+    return "";
   } finally {
     closeSync(file);
   }
