@@ -86,6 +86,8 @@ export class ProcessRun implements Run {
   #outputBytes = 0;
   /** As it was at the end. */
   #lastPeakMemory: number | null = null;
+  /** Most runs are one part, and need not look for the memory of their last. */
+  #hasParts = false;
   /** The daemon's side of the run's terminal; the reader closes it. */
   #terminal: number | undefined;
 
@@ -143,7 +145,9 @@ export class ProcessRun implements Run {
 
   /** Begins a part of the run of which memory is to be told; `usage` still tells of all of it. */
   restartPeakMemory(): void {
-    if (!this.#outcome) this.#enclosure.restartPeakMemory();
+    if (this.#outcome) return;
+    this.#hasParts = true;
+    this.#enclosure.restartPeakMemory();
   }
 
   /** Whether something the run left behind still holds its output open. */
@@ -348,7 +352,7 @@ export class ProcessRun implements Run {
 
   #finish(end: RunEnd): void {
     if (this.#outcome) return;
-    this.#lastPeakMemory = this.#enclosure.recentPeakMemory();
+    if (this.#hasParts) this.#lastPeakMemory = this.#enclosure.recentPeakMemory();
     this.#outcome = {
       end,
       usage: end.cause === "could_not_start" ? NO_USAGE : this.#enclosure.usage(),
