@@ -8,7 +8,17 @@ import type { RunLimits } from "../../src/engine/process/containment.ts";
 import { readStat } from "../../src/engine/process/proc.ts";
 import type { ProcessRun } from "../../src/engine/process/process-run.ts";
 import { exitCode, signalNumber, type RunEvent } from "../../src/engine/run.ts";
-import { endOf, openEngine, outcome, printed, ready, refusal, said, until } from "../support/engine.ts";
+import {
+  endOf,
+  openEngine,
+  outcome,
+  printed,
+  ready,
+  refusal,
+  said,
+  until,
+  untilChildrenAre,
+} from "../support/engine.ts";
 
 // A loaded machine is slow, not wrong; whoever hangs is told by `until` or by this.
 setDefaultTimeout(60_000);
@@ -317,7 +327,8 @@ describe.each(["auto", "process_group"] as const)("with containment %s", (contai
     test("gives children the rest of the grace where the kernel tells when they are gone", async () => {
       await using lab = await open({ killGraceMs: 30_000 });
       await using run = await lab.program("graceful-child.sh");
-      const { isAlive } = await ready(run);
+      const { pid, isAlive } = await ready(run);
+      await untilChildrenAre("sleep", pid);
       await run.cancel("requested");
       expect(isAlive()).toBe(false);
       const text = Buffer.from(await printed(run)).toString();

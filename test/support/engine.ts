@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,13 @@ import {
   type RunRequest,
 } from "../../src/engine/engine.ts";
 import { EngineError } from "../../src/engine/error.ts";
-import { isSame, listProcesses, readStat, startEnvironment } from "../../src/engine/process/proc.ts";
+import {
+  isSame,
+  listProcesses,
+  readStat,
+  startEnvironment,
+  type ProcessStat,
+} from "../../src/engine/process/proc.ts";
 import type { ProcessRun } from "../../src/engine/process/process-run.ts";
 import { DEFAULT_TARGETS } from "../../src/engine/webhooks/targets.ts";
 import type { RunEnd, RunOutcome, Stream } from "../../src/engine/run.ts";
@@ -201,6 +207,22 @@ export async function ready(run: ProcessRun, stream: Stream = "stdout") {
   const stat = readStat(pid);
   if (stat === undefined) throw new Error(`process ${pid} is gone before anyone could look at it`);
   return { pid, isAlive: () => isSame(stat) && !["Z", "X"].includes(readStat(pid)?.state ?? "X") };
+}
+
+/**
+ * Waits until a process has children that run this program. Between fork(2) and execve(2) a child of a shell has the
+ * shell's ways with signals.
+ */
+export async function untilChildrenAre(name: string, parent: number, count = 1): Promise<void> {
+  const nameOf = ({ pid }: ProcessStat) => {
+    try {
+      return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+    } catch {
+      return ""; // It has just ended.
+    }
+  };
+  const children = () => listProcesses().filter((one) => one.parent === parent);
+  await until(() => children().filter((one) => nameOf(one) === name).length >= count);
 }
 
 /** The error that a promise is rejected with; fails when there is none or it is not the engine's own. */

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { listProcesses } from "../../../src/engine/process/proc.ts";
 import { TEST_ACCESS_TOKEN, TestDaemon } from "../../support/daemon.ts";
-import { until } from "../../support/engine.ts";
+import { until, untilChildrenAre } from "../../support/engine.ts";
 import { growthWhile } from "../../support/memory.ts";
 import { makePty, PtyClient } from "../../support/pty-client.ts";
 
@@ -352,17 +351,8 @@ test("a daemon that is stopped ends its shells at once and says that it goes awa
   client.type("sleep 1000 & nohup sleep 1000 & echo pid=$$\r");
   const [, pid = ""] = await client.said(/^pid=(\d+)/m);
   // Until they are other programs they ignore SIGTERM as the shell does, and would get the grace.
-  const children = () => listProcesses().filter(({ parent }) => parent === Number(pid));
-  await until(() => children().filter((one) => nameOf(one.pid) === "sleep").length === 2);
+  await untilChildrenAre("sleep", Number(pid), 2);
   expect(await own.stop()).toBe(0);
   expect((await client.closed).code).toBe(1001);
   expect(existsSync(`/proc/${pid}`)).toBe(false);
 });
-
-function nameOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
-  } catch {
-    return ""; // It has just ended.
-  }
-}
