@@ -129,8 +129,6 @@ const passed = await run([
   "--parallel",
   // A machine that is busy is slow, not wrong; whoever hangs is told by this.
   "--timeout=60000",
-  // In CI a race with a browser or a display costs one more try, which the report names; whoever works here sees it.
-  ...(process.env["CI"] === undefined ? [] : ["--retry=1"]),
   "--reporter=junit",
   `--reporter-outfile=${REPORT}`,
   ...selected,

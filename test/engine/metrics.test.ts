@@ -129,7 +129,7 @@ describe("limits of cgroups", () => {
             string,
             number
           >;
-          return used > 30 && used;
+          return used > 70 && used;
         });
         expect(percent).toBeLessThanOrEqual(100);
       } finally {

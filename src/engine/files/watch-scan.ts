@@ -1,4 +1,4 @@
-import { constants } from "node:fs";
+import { constants, type Dirent } from "node:fs";
 import { readdir, readlink } from "node:fs/promises";
 import { isInside, type AbsolutePath, type PathRules } from "./paths.ts";
 import type { WatchQueue } from "./watch-queue.ts";
@@ -38,7 +38,7 @@ export class WatchScan {
 
   /**
    * Looks at a directory and all below it. What cannot be opened, or leads out of the tree by now, is left out.
-   * @param onWatched Told that the directory itself is watched, before anybody looks at what is in it.
+   * @param onWatched Told when the directory itself is watched and listed, before any difference in it.
    * @returns It, or undefined when it is not watched.
    */
   async scan(
@@ -77,8 +77,11 @@ export class WatchScan {
         // Safe: its root has been checked, and it is inside.
         paths.requireOrdinary(actual, real as AbsolutePath, "watch");
         const directory = this.#watch(parent, name, opened);
-        if (directory) onWatched?.();
-        return directory && { directory, subdirectories: await this.#learn(directory, opened, onDifference) };
+        if (!directory) return undefined;
+        const entries = await readdir(opened, { withFileTypes: true });
+        // What is written from here on is in the kernel's words only.
+        onWatched?.();
+        return { directory, subdirectories: this.#learn(directory, entries, onDifference) };
       } finally {
         await handle.close();
       }
@@ -96,15 +99,15 @@ export class WatchScan {
   }
 
   /** Brings what is known of a directory up to date. @returns The names of the directories to look at next. */
-  async #learn(
+  #learn(
     directory: WatchedDirectory,
-    opened: string,
+    entries: readonly Dirent[],
     onDifference: OnDifference | undefined,
-  ): Promise<string[]> {
+  ): string[] {
     const { tree, isHidden, isRecursive } = this.#options;
     const gone = new Set([...directory.others, ...directory.directories.keys()]);
     const subdirectories: string[] = [];
-    for (const entry of await readdir(opened, { withFileTypes: true })) {
+    for (const entry of entries) {
       const isDirectory = entry.isDirectory();
       if (isHidden(tree.relative(directory, entry.name), isDirectory)) continue;
       const isKnown = gone.delete(entry.name);
